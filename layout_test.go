@@ -1,0 +1,78 @@
+package oncepay_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/oncepay/oncepay/"
+
+// layout says who may import whom. A package that is not named here may not
+// exist; an arrow that is not drawn here may not be drawn in code. Rooms are in
+// the order of their floors: imports go down only.
+var layout = map[string][]string{
+	// core: the standard library and each other
+	"internal/id":  {},
+	"internal/jcs": {},
+	"money":        {},
+	"outbox":       {},
+	"once":         {"internal/jcs"},
+	"ledger":       {"internal/id", "money"},
+	"engine":       {"internal/id", "ledger", "once", "outbox"},
+	"audit":        {"ledger", "money", "once", "outbox"},
+
+	// edges
+	"store/sqlite": {"audit", "engine", "internal/id", "ledger", "money", "once", "outbox"},
+
+	// faces
+	"web": {"engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox"},
+
+	// tests and tools
+	"contract": {"audit", "engine", "internal/id", "ledger", "money", "once", "outbox"},
+	"sim":      {"audit", "engine", "internal/id", "ledger", "money", "once", "outbox"},
+	"bench":    {},
+
+	"cmd/oncepay": {"audit", "bench", "engine", "internal/id", "ledger", "once", "sim", "store/sqlite", "web"},
+}
+
+// core rooms compile the standard library and nothing else.
+var core = []string{"internal/id", "internal/jcs", "money", "outbox", "once", "ledger", "engine", "audit"}
+
+func TestImportsGoDown(t *testing.T) {
+	for pkg, imports := range listImports(t) {
+		allowed, known := layout[pkg]
+		if !known {
+			t.Errorf("%s is no room of the layout", pkg)
+			continue
+		}
+		for _, imp := range imports {
+			room, ours := strings.CutPrefix(imp, module)
+			switch {
+			case ours && !slices.Contains(allowed, room):
+				t.Errorf("%s imports %s: the layout has no such arrow", pkg, room)
+			case !ours && slices.Contains(core, pkg) && strings.Contains(imp, "."):
+				t.Errorf("%s imports %s: core rooms compile the standard library only", pkg, imp)
+			}
+		}
+	}
+}
+
+// listImports returns the imports of each package's own code; its tests may
+// use what they need.
+func listImports(t *testing.T) map[string][]string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, out)
+	}
+	imports := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		if pkg, ok := strings.CutPrefix(fields[0], module); ok {
+			imports[pkg] = fields[1:]
+		}
+	}
+	return imports
+}
