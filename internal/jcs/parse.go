@@ -1,0 +1,212 @@
+package jcs
+
+import "fmt"
+
+// MaxLen is the longest text that Parse takes: offsets are 32 bits, and whoever
+// reads bodies has a far smaller limit anyway.
+const MaxLen = 1 << 30
+
+// Parse reads exactly one JSON text (RFC 8259); white space may stand around
+// it. Arrays and objects may be nested maxDepth deep, where a scalar has depth
+// 0 and [] has depth 1. The Value keeps src. The error is an [*Error].
+func Parse(src []byte, maxDepth int) (Value, error) {
+	if len(src) > MaxLen {
+		return Value{}, &Error{MaxLen, Syntax, "the text is too long"}
+	}
+	p := parser{
+		src:      src,
+		tape:     make([]node, 0, min(len(src)/8+4, 1024)),
+		maxDepth: maxDepth,
+	}
+	if err := p.text(); err != nil {
+		return Value{}, err
+	}
+	return Value{src, p.tape}, nil
+}
+
+// parser reads src from left to right and lays its nodes on the tape.
+type parser struct {
+	src      []byte
+	at       int // the next byte
+	tape     []node
+	depth    int // arrays and objects that are open
+	maxDepth int
+	scratch  []member // for sorting; an object is sorted when it is closed, so one is enough
+}
+
+func (p *parser) text() *Error {
+	if len(p.src) >= 3 && string(p.src[:3]) == "\xef\xbb\xbf" {
+		return p.fail(Syntax, "a byte order mark is not allowed")
+	}
+	if err := p.value(); err != nil {
+		return err
+	}
+	if p.space(); p.at < len(p.src) {
+		return p.fail(TrailingData, "something follows the JSON text")
+	}
+	return nil
+}
+
+// value reads one value and the white space before it.
+func (p *parser) value() *Error {
+	p.space()
+	switch c := p.peek(); c {
+	case '"':
+		return p.string()
+	case '{':
+		return p.object()
+	case '[':
+		return p.array()
+	case 't':
+		return p.literal("true")
+	case 'f':
+		return p.literal("false")
+	case 'n':
+		return p.literal("null")
+	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+		return p.number()
+	}
+	return p.fail(Syntax, "expected a value")
+}
+
+func (p *parser) object() *Error {
+	self, err := p.open()
+	if err != nil {
+		return err
+	}
+	if p.space(); p.peek() == '}' {
+		p.close(self, 0)
+		return nil
+	}
+	for count := uint32(1); ; count++ {
+		if err := p.member(); err != nil {
+			return err
+		}
+		p.space()
+		switch p.peek() {
+		case ',':
+			p.at++
+		case '}':
+			p.close(self, count)
+			return p.sort(self)
+		default:
+			return p.fail(Syntax, "expected a comma or a closing brace")
+		}
+	}
+}
+
+// member reads a name, a colon and a value.
+func (p *parser) member() *Error {
+	if p.space(); p.peek() != '"' {
+		return p.fail(Syntax, "expected a member's name in double quotes")
+	}
+	if err := p.string(); err != nil {
+		return err
+	}
+	if p.space(); p.peek() != ':' {
+		return p.fail(Syntax, "expected a colon")
+	}
+	p.at++
+	return p.value()
+}
+
+func (p *parser) array() *Error {
+	self, err := p.open()
+	if err != nil {
+		return err
+	}
+	if p.space(); p.peek() == ']' {
+		p.close(self, 0)
+		return nil
+	}
+	for count := uint32(1); ; count++ {
+		if err := p.value(); err != nil {
+			return err
+		}
+		p.space()
+		switch p.peek() {
+		case ',':
+			p.at++
+		case ']':
+			p.close(self, count)
+			return nil
+		default:
+			return p.fail(Syntax, "expected a comma or a closing bracket")
+		}
+	}
+}
+
+// open begins an array or object and returns its place on the tape.
+func (p *parser) open() (self int, err *Error) {
+	if p.depth >= p.maxDepth {
+		return 0, p.fail(TooDeep, fmt.Sprintf("nested deeper than %d levels", p.maxDepth))
+	}
+	p.depth++
+	p.push(p.at, p.at+1, 0)
+	return len(p.tape) - 1, nil
+}
+
+// close ends the array or object at self, whose closing bracket is next.
+func (p *parser) close(self int, count uint32) {
+	p.depth--
+	p.at++
+	n := &p.tape[self]
+	n.end, n.count, n.span = uint32(p.at), count, uint32(len(p.tape)-self)
+}
+
+// sort puts the members of the object at self in canonical order, where two of
+// the same name are neighbours.
+func (p *parser) sort(self int) *Error {
+	p.scratch = sortMembers(p.src, p.tape[self:], p.scratch[:0])
+	for i := 1; i < len(p.scratch); i++ {
+		if a, b := p.scratch[i-1], p.scratch[i]; string(a.name) == string(b.name) {
+			second := p.tape[self+int(max(a.at, b.at))]
+			return duplicate(int(second.start), b.name)
+		}
+	}
+	return nil
+}
+
+func (p *parser) literal(word string) *Error {
+	end := p.at + len(word)
+	if end > len(p.src) || string(p.src[p.at:end]) != word {
+		return p.fail(Syntax, "expected a value")
+	}
+	p.push(p.at, end, 0)
+	return nil
+}
+
+// push lays a node on the tape and goes on after its end.
+func (p *parser) push(start, end int, count uint32) {
+	p.tape = append(p.tape, node{uint32(start), uint32(end), count, 1})
+	p.at = end
+}
+
+// space skips white space.
+func (p *parser) space() {
+	for p.at < len(p.src) {
+		switch p.src[p.at] {
+		case ' ', '\t', '\n', '\r':
+			p.at++
+		default:
+			return
+		}
+	}
+}
+
+// peek returns the next byte, or 0 at the end: a NUL is valid nowhere outside
+// strings either.
+func (p *parser) peek() byte {
+	if p.at < len(p.src) {
+		return p.src[p.at]
+	}
+	return 0
+}
+
+// fail blames the next byte.
+func (p *parser) fail(reason Reason, detail string) *Error {
+	if p.at == len(p.src) {
+		detail = "the text ends too early"
+	}
+	return &Error{p.at, reason, detail}
+}
