@@ -18,27 +18,28 @@ var layout = map[string][]string{
 	"internal/jcs": {},
 	"money":        {},
 	"outbox":       {},
-	"once":         {"internal/jcs"},
-	"ledger":       {"internal/id", "money"},
+	"access":       {},
+	"once":         {"internal/id"},
+	"ledger":       {"internal/id", "internal/jcs", "money", "outbox"},
 	"engine":       {"internal/id", "ledger", "once", "outbox"},
 	"audit":        {"ledger", "money", "once", "outbox"},
 
 	// edges
-	"store/sqlite": {"audit", "engine", "internal/id", "ledger", "money", "once", "outbox"},
+	"store/sqlite": {"access", "audit", "engine", "internal/id", "ledger", "money", "once", "outbox"},
 
 	// faces
-	"web": {"engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox"},
+	"web": {"access", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox"},
 
 	// tests and tools
 	"contract": {"audit", "engine", "internal/id", "ledger", "money", "once", "outbox"},
 	"sim":      {"audit", "engine", "internal/id", "ledger", "money", "once", "outbox"},
 	"bench":    {},
 
-	"cmd/oncepay": {"audit", "bench", "engine", "internal/id", "ledger", "once", "sim", "store/sqlite", "web"},
+	"cmd/oncepay": {"access", "audit", "bench", "engine", "internal/id", "ledger", "once", "sim", "store/sqlite", "web"},
 }
 
 // core rooms compile the standard library and nothing else.
-var core = []string{"internal/id", "internal/jcs", "money", "outbox", "once", "ledger", "engine", "audit"}
+var core = []string{"access", "internal/id", "internal/jcs", "money", "outbox", "once", "ledger", "engine", "audit"}
 
 func TestImportsGoDown(t *testing.T) {
 	for pkg, imports := range listImports(t) {

@@ -1,0 +1,205 @@
+// Package engine executes requests: load → decide → commit, in batches.
+//
+// There are few types. A [Job] is one request: a key, a fingerprint and a
+// command for the ledger. A [Store] loads rows and commits changes. [Step] is
+// the executor without its goroutines: a pure machine that is told what arrived
+// and answers with effects. [Executor] is the thin driver around it that does
+// them. [Memory] is a store that keeps everything in memory.
+//
+// # What is promised
+//
+// Requests that arrive while a commit is on its way form the next batch. A
+// batch is decided command by command on rows in memory, then the keys, the
+// transfers, the balances and the events of all of them are one commit; no
+// answer leaves before that commit is durable. A caller that goes away changes
+// nothing. The queue, each tenant's part of it and the waiters of a key are
+// bounded, and what is over a bound is refused before anything began.
+//
+// # What is not promised
+//
+// Durability and isolation are the store's. Commands that come without a key
+// must be idempotent by themselves: after a commit whose outcome is unknown
+// they are decided again.
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/oncepay/oncepay/ledger"
+	"github.com/oncepay/oncepay/once"
+)
+
+// Job is one request to be executed.
+type Job struct {
+	Tenant  string         // whose fair share it takes
+	Request once.Request   // a zero Key: the command is idempotent by itself
+	Command ledger.Command // what is to be done
+
+	// Reply renders the answer: of the result, or of a *ledger.Refusal. It runs
+	// inside the decision, so it is pure, and its answer is what is stored.
+	Reply func(ledger.Result, *ledger.Refusal) once.Answer
+
+	// NoWait has a duplicate answered at once if the first is still at work.
+	NoWait bool
+
+	caller *call // the Executor's: where the outcome goes
+}
+
+func (j *Job) keyed() bool { return j.Request.Key != once.Key{} }
+
+// Outcome is what became of a job. Without an Err there is an answer.
+type Outcome struct {
+	Answer    once.Answer
+	Replayed  bool
+	Stored    bool      // the answer is kept under the key
+	ExpiresAt time.Time // keyed jobs: when the key's window is over
+	Err       error     // once.ErrMismatch, once.ErrExpired, or one of the errors below
+}
+
+// Why a job has no answer. Nothing began, and the same request may succeed
+// later; but for ErrInProgress, where the first request is still at work.
+var (
+	// ErrInProgress means that another request with the key is still at work.
+	ErrInProgress = errors.New("engine: a request with this key is in progress")
+
+	// ErrOverloaded means that the queue, or the tenant's part of it, is full.
+	ErrOverloaded = errors.New("engine: the queue is full")
+
+	// ErrUnavailable means that the store could not load or commit.
+	ErrUnavailable = errors.New("engine: the store is not available")
+
+	// ErrClosed means that the executor is shutting down.
+	ErrClosed = errors.New("engine: shutting down")
+)
+
+// Store loads rows and commits changes. contract.TestStore holds every
+// implementation to this.
+type Store interface {
+	// Load returns the named rows that exist, as of one moment that is not before
+	// the last commit that was reported. It reserves need.Entries sequence
+	// numbers that no entry has and no other Load is given.
+	Load(ctx context.Context, need Need) (Rows, error)
+
+	// Commit writes c as a whole or not at all, and returns nil when it is
+	// durable. Every row is fenced: a key that is there, or an account or a
+	// transfer that is not at its Version minus one, fails the whole commit.
+	//
+	// Errors that are an ErrNotCommitted certainly wrote nothing. After any
+	// other error the outcome is unknown.
+	Commit(ctx context.Context, c *Changes) error
+}
+
+// ErrNotCommitted means that a commit certainly wrote nothing.
+var ErrNotCommitted = errors.New("engine: not committed")
+
+// ErrConflict is an ErrNotCommitted that lost a race: what was loaded is no
+// longer current. Loading and deciding again is the answer.
+var ErrConflict = &conflict{}
+
+type conflict struct{}
+
+func (*conflict) Error() string        { return "engine: not committed: a row has changed" }
+func (*conflict) Is(target error) bool { return target == ErrNotCommitted }
+
+// Need names what a batch has to know.
+type Need struct {
+	Keys    []once.Key
+	Rows    ledger.Rows
+	Entries int64 // how many sequence numbers to reserve
+}
+
+// empty says whether there is nothing to ask the store for.
+func (n *Need) empty() bool { return len(n.Keys) == 0 && n.Rows.Empty() && n.Entries == 0 }
+
+// Rows is what was found of a Need. The caller owns it.
+type Rows struct {
+	Keys       []once.Record
+	Accounts   []*ledger.Account
+	Transfers  []*ledger.Transfer
+	FirstEntry int64 // the first of the reserved sequence numbers, 0 if none was asked for
+}
+
+// Changes is what a batch writes.
+type Changes struct {
+	At     time.Time // the store's clock: never before that of an earlier commit
+	Keys   []once.Record
+	Ledger *ledger.Changes
+}
+
+func (c *Changes) empty() bool { return len(c.Keys) == 0 && c.Ledger.Empty() }
+
+// Config is what an executor is set to. Its zero value works.
+type Config struct {
+	// Rules are the rules of a tenant's keys.
+	//
+	// Defaults to a window of 24 hours and a lease of 30 seconds for everyone.
+	Rules func(tenant string) once.Rules
+
+	// Since is the time of the store's last commit: the clock starts there if the
+	// machine's is behind.
+	Since time.Time
+
+	// Seed is the luck that new ids come from. It must differ every time.
+	Seed [32]byte
+
+	// MaxBatch is how many requests one commit carries at most: it bounds what
+	// the first of them waits for.
+	//
+	// Defaults to 512; at most 4,096.
+	MaxBatch int
+
+	// MaxQueue is how many requests wait to be loaded at most; more are refused
+	// with ErrOverloaded. It bounds memory and the time that a request waits.
+	//
+	// Defaults to 16,384.
+	MaxQueue int
+
+	// MaxTenantQueue is how many of them one tenant may have, so that one
+	// tenant's burst leaves room for the others.
+	//
+	// Defaults to half of MaxQueue.
+	MaxTenantQueue int
+
+	// MaxWaiters is how many duplicates wait for one key at most; more are told
+	// ErrInProgress.
+	//
+	// Defaults to 10,000.
+	MaxWaiters int
+
+	// OnCommit, if set, is told when a batch goes to the store and when it came
+	// back, by the goroutine that commits.
+	OnCommit func(Phase)
+
+	// MaxTries is how often a batch is decided that keeps losing races
+	// (ErrConflict), before its callers are told ErrUnavailable.
+	//
+	// Defaults to 3.
+	MaxTries int
+}
+
+// Phase is where a batch is.
+type Phase uint8
+
+// The phases that OnCommit is told.
+const (
+	Committing Phase = iota + 1 // loaded and decided; the store is writing it
+	Ended                       // the store is done with it, well or not
+)
+
+func (c Config) withDefaults() Config {
+	if c.Rules == nil {
+		c.Rules = func(string) once.Rules { return once.Rules{Window: 24 * time.Hour, Lease: 30 * time.Second} }
+	}
+	if c.OnCommit == nil {
+		c.OnCommit = func(Phase) {}
+	}
+	c.MaxBatch = min(cmp.Or(c.MaxBatch, 512), entryBlock/ledger.EntriesPerCommand)
+	c.MaxQueue = cmp.Or(c.MaxQueue, 16384)
+	c.MaxTenantQueue = cmp.Or(c.MaxTenantQueue, max(1, c.MaxQueue/2))
+	c.MaxWaiters = cmp.Or(c.MaxWaiters, 10000)
+	c.MaxTries = cmp.Or(c.MaxTries, 3)
+	return c
+}

@@ -1,0 +1,53 @@
+package engine
+
+// fairQueue holds jobs in the order in which each tenant sent them, and takes
+// one of each tenant in turn: a tenant's burst delays only its own requests.
+type fairQueue struct {
+	lanes map[string]*lane
+	ring  []*lane // tenants with jobs, in the order of their turns
+	turn  int
+	size  int
+}
+
+type lane struct {
+	tenant string
+	jobs   []*Job
+}
+
+func newFairQueue() fairQueue { return fairQueue{lanes: map[string]*lane{}} }
+
+// of returns how many jobs a tenant has in the queue.
+func (q *fairQueue) of(tenant string) int {
+	if l, ok := q.lanes[tenant]; ok {
+		return len(l.jobs)
+	}
+	return 0
+}
+
+func (q *fairQueue) push(j *Job) {
+	l, ok := q.lanes[j.Tenant]
+	if !ok {
+		l = &lane{tenant: j.Tenant}
+		q.lanes[j.Tenant] = l
+		q.ring = append(q.ring, l)
+	}
+	l.jobs = append(l.jobs, j)
+	q.size++
+}
+
+// pop takes the next job; the queue must not be empty.
+func (q *fairQueue) pop() *Job {
+	q.turn %= len(q.ring)
+	l := q.ring[q.turn]
+	j := l.jobs[0]
+	l.jobs[0] = nil
+	l.jobs = l.jobs[1:]
+	q.size--
+	if len(l.jobs) > 0 {
+		q.turn++
+		return j
+	}
+	delete(q.lanes, l.tenant)
+	q.ring = append(q.ring[:q.turn], q.ring[q.turn+1:]...)
+	return j
+}

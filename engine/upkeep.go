@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/oncepay/oncepay/ledger"
+	"github.com/oncepay/oncepay/once"
+)
+
+// Upkeep is what a store offers so that what is due gets done and what is over
+// gets dropped. Its methods are safe beside Load and Commit.
+type Upkeep interface {
+	// DueHolds returns up to limit pending transfers whose ExpiresAt is not after
+	// now, the longest due first.
+	DueHolds(ctx context.Context, now time.Time, limit int) ([]ledger.Ref, error)
+
+	// CountReplays adds to the Replays of records. Keys that are not there any
+	// more are passed over.
+	CountReplays(ctx context.Context, counts map[once.Key]int64) error
+
+	// Sweep drops the answers of keys whose window was over at now, and the keys
+	// themselves if they were made before forget: from then on nothing is known
+	// of them. It does a bounded piece of work, and says whether there is more.
+	Sweep(ctx context.Context, now, forget time.Time) (more bool, err error)
+}
+
+// UpkeepConfig says how a store is kept.
+type UpkeepConfig struct {
+	Tombstones time.Duration // how long a key is refused after it was first seen
+	Skew       time.Duration // how far the clock may jump before sweeping stops
+	Log        *slog.Logger
+}
+
+const (
+	upkeepPeriod = time.Second // a hold ends, and a replay is counted, about that late
+	sweepPeriod  = time.Minute
+	dueLimit     = 256 // holds that are expired at once: they take places in the queue
+)
+
+// Keep expires holds, counts replays and sweeps until ctx ends. Failures are
+// logged and tried again: nothing that is promised depends on it being on time.
+func (e *Executor) Keep(ctx context.Context, store Upkeep, cfg UpkeepConfig) {
+	began, swept := time.Now(), time.Now()
+	ticker := time.NewTicker(upkeepPeriod)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			e.countReplays(context.WithoutCancel(ctx), store, cfg.Log)
+			return
+		case <-ticker.C:
+		}
+		e.expireHolds(ctx, store, cfg.Log)
+		e.countReplays(ctx, store, cfg.Log)
+		if time.Since(swept) >= sweepPeriod && !jumped(began, time.Now(), cfg.Skew) {
+			swept = time.Now()
+			e.sweep(ctx, store, cfg)
+		}
+	}
+}
+
+// jumped says whether the wall clock and the monotonic clock have come apart
+// since began: a clock that was set forward would have keys forgotten early.
+func jumped(began, now time.Time, skew time.Duration) bool {
+	wall := now.Round(0).Sub(began.Round(0))
+	return (wall - now.Sub(began)).Abs() > skew
+}
+
+func (e *Executor) expireHolds(ctx context.Context, store Upkeep, log *slog.Logger) {
+	due, err := store.DueHolds(ctx, e.Now(), dueLimit)
+	if err != nil {
+		log.Warn("holds that are due could not be read; they are expired later", "err", err)
+		return
+	}
+	jobs := make([]*Job, len(due))
+	for i, ref := range due {
+		jobs[i] = &Job{Tenant: ref.Tenant, Command: ledger.ExpireTransfer{Ref: ref}, Reply: noReply}
+	}
+	for i, o := range e.DoAll(ctx, jobs) {
+		if o.Err != nil {
+			log.Warn("a hold that is due is expired later", "transfer", due[i].ID, "err", o.Err)
+		}
+	}
+}
+
+func noReply(ledger.Result, *ledger.Refusal) once.Answer { return once.Answer{} }
+
+func (e *Executor) countReplays(ctx context.Context, store Upkeep, log *slog.Logger) {
+	counts := e.counts.take()
+	if len(counts) == 0 {
+		return
+	}
+	if err := store.CountReplays(ctx, counts); err != nil {
+		log.Warn("replays of a second were not counted", "keys", len(counts), "err", err)
+	}
+}
+
+func (e *Executor) sweep(ctx context.Context, store Upkeep, cfg UpkeepConfig) {
+	for more := true; more && ctx.Err() == nil; {
+		var err error
+		now := e.Now()
+		if more, err = store.Sweep(ctx, now, now.Add(-cfg.Tombstones)); err != nil {
+			cfg.Log.Warn("keys that are over could not be dropped; they are dropped later", "err", err)
+			return
+		}
+	}
+}
+
+// replayCounts collects how often answers were replayed, so that a replay costs
+// no commit of its own. The counts of up to a second are lost in a crash.
+type replayCounts struct {
+	mu     sync.Mutex
+	counts map[once.Key]int64
+}
+
+// maxCounted bounds the keys that are counted between two writes. More than
+// that in a second are a storm of retries; the keys over it go uncounted.
+const maxCounted = 10_000
+
+func (c *replayCounts) add(k once.Key) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counts == nil {
+		c.counts = map[once.Key]int64{}
+	}
+	if _, counted := c.counts[k]; counted || len(c.counts) < maxCounted {
+		c.counts[k]++
+	}
+}
+
+func (c *replayCounts) take() map[once.Key]int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	counts := c.counts
+	c.counts = nil
+	return counts
+}
