@@ -15,19 +15,20 @@ type Currency string
 // rights and test codes cannot be counted in one. Its errors are fit for the
 // eyes of an API's client and never quote an s that is not three bytes long.
 func ParseCurrency(s string) (Currency, error) {
-	c := Currency(s)
-	switch digits, known := minorUnits[c]; {
-	case known && digits != noMinorUnit:
-		return c, nil
-	case known:
-		return "", fmt.Errorf("%s has no minor unit, so no amount can be in it", s)
-	case len(s) != 3:
+	if len(s) != 3 {
 		return "", errors.New("a currency is a three-letter ISO 4217 code, such as EUR")
 	}
-	if upper := strings.ToUpper(s); upper != s && isKnown(upper) {
+	upper := strings.ToUpper(s)
+	digits, known := minorUnits[Currency(upper)]
+	switch {
+	case !known:
+		return "", fmt.Errorf("%q is not an active ISO 4217 currency code", s)
+	case digits == noMinorUnit:
+		return "", fmt.Errorf("%s has no minor unit, so no amount can be in it", upper)
+	case upper != s:
 		return "", fmt.Errorf("a currency is written in upper case: %s, not %s", upper, s)
 	}
-	return "", fmt.Errorf("%q is not an active ISO 4217 currency code", s)
+	return Currency(s), nil
 }
 
 // Digits returns how many decimals the minor unit has: 0 for JPY, 2 for EUR, 3
@@ -36,15 +37,13 @@ func (c Currency) Digits() int {
 	return max(0, int(minorUnits[c]))
 }
 
-func isKnown(code string) bool {
-	_, known := minorUnits[Currency(code)]
-	return known
-}
-
 // noMinorUnit stands where ISO 4217 says "N.A.".
 const noMinorUnit = -1
 
-// minorUnits is ISO 4217 list one, currencies and funds with their minor units.
+// minorUnits is ISO 4217 list one, currencies and funds alike, as its
+// maintenance agency SIX published it on 2026-09-17: 178 codes. Compared code
+// by code with the transcription in github.com/rust-iso/rust_iso20022
+// (reference-data/iso4217-active.csv).
 var minorUnits = map[Currency]int8{
 	"AED": 2, "AFN": 2, "ALL": 2, "AMD": 2, "AOA": 2, "ARS": 2, "AUD": 2, "AWG": 2,
 	"AZN": 2, "BAM": 2, "BBD": 2, "BDT": 2, "BHD": 3, "BIF": 0, "BMD": 2, "BND": 2,
