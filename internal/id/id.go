@@ -10,8 +10,8 @@
 // # What is promised
 //
 // Ids of one [Source] with one prefix grow as strings, strictly, whatever the
-// clock does. Every id has 62 bits that nobody can guess. The same seed and
-// the same times give the same ids.
+// clock does. Every id has 62 bits that nobody can guess who does not know the
+// seed. The same seed and the same calls give the same ids.
 //
 // # What is not promised
 //
@@ -22,7 +22,6 @@ package id
 
 import (
 	crand "crypto/rand"
-	"encoding/binary"
 	"math/rand/v2"
 	"time"
 )
@@ -52,9 +51,10 @@ func Seed() (seed [32]byte) {
 //
 // The 60 bits before the random ones are one number, the tick: milliseconds and
 // 4096ths of one (RFC 9562, section 6.2, method 3). When the clock stands still
-// or goes back, the tick after the last one is taken, so that time in ids may
-// run ahead of the clock, by one millisecond for every 4096 ids, but never
-// back. Times before 1970 count as 1970, times after 9999 as the end of 9999.
+// or goes back, the tick after the last one is taken: ids stay at the latest
+// time seen, one millisecond further for every 4096 of them, until the clock
+// has caught up. Times before 1970 count as 1970, times after 9999 as its last
+// second.
 func (s *Source) New(prefix string, now time.Time) string {
 	s.last = max(tickAt(now), s.last+1)
 	return format(prefix, s.last, s.luck.Uint64())
@@ -84,48 +84,29 @@ func Valid(id, prefix string) bool {
 }
 
 const (
-	ticksPerMilli = 1 << 12
+	ticksPerMilli  = 1 << 12
+	ticksPerSecond = 1000 * ticksPerMilli
 
-	// lastMilli is the end of 9999, beyond which RFC 3339 cannot write a time.
-	// It leaves more ticks unused than anyone can count through.
-	lastMilli = 253402300799999
+	// lastSecond of 9999: RFC 3339 can write no later time. It leaves more ticks
+	// unused than anyone can count through.
+	lastSecond = 253402300799
 )
 
-// tickAt counts 4096ths of a millisecond since 1970; it fits 60 bits.
+// tickAt counts 4096ths of a millisecond since 1970. It fits 60 bits.
 func tickAt(t time.Time) uint64 {
-	millis := t.UnixMilli()
-	if millis < 0 {
+	second := t.Unix()
+	if second < 0 {
 		return 0
 	}
-	if millis > lastMilli {
-		return lastMilli * ticksPerMilli
+	if second > lastSecond {
+		return lastSecond * ticksPerSecond
 	}
-	fraction := t.Nanosecond() % 1e6 * ticksPerMilli / 1e6
-	return uint64(millis)*ticksPerMilli + uint64(fraction)
+	return uint64(second)*ticksPerSecond + uint64(t.Nanosecond())*ticksPerMilli/1e6
 }
 
-// format lays out RFC 9562's version 7: 48 bits of milliseconds, version, 12
-// bits of tick, variant, 62 random bits.
 func format(prefix string, tick, luck uint64) string {
-	hi := tick>>12<<16 | version | tick&(ticksPerMilli-1)
-	lo := luck&^variantMask | variant
+	hi, lo := layOut(tick, luck)
 	return string(appendBase32(append(make([]byte, 0, 64), prefix...), hi, lo))
-}
-
-const (
-	version     = 0x7 << 12 // in the first 64 bits
-	versionMask = 0xf << 12
-	variant     = 0b10 << 62 // in the last 64 bits
-	variantMask = 0b11 << 62
-)
-
-// milli is the time in the first 64 bits of a UUIDv7.
-func milli(hi uint64) time.Time {
-	return time.UnixMilli(int64(hi >> 16)).UTC()
-}
-
-func isVersion7(hi, lo uint64) bool {
-	return hi&versionMask == version && lo&variantMask == variant
 }
 
 // parse takes an id apart: its UUID as two numbers.
@@ -154,51 +135,4 @@ func isPrefix(s string) bool {
 		}
 	}
 	return true
-}
-
-// UUIDTime returns the millisecond in a UUIDv7 written as RFC 9562 writes it
-// (8-4-4-4-12 hexadecimal digits, either case), and false for everything else,
-// other versions too.
-func UUIDTime(s string) (time.Time, bool) {
-	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
-		return time.Time{}, false
-	}
-	var b [16]byte
-	at := 0
-	for i := 0; i < 36; i += 2 {
-		if s[i] == '-' {
-			i++
-		}
-		high, low := hexDigit(s[i]), hexDigit(s[i+1])
-		if high|low > 0xf {
-			return time.Time{}, false
-		}
-		b[at] = high<<4 | low
-		at++
-	}
-	hi, lo := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
-	if !isVersion7(hi, lo) {
-		return time.Time{}, false
-	}
-	return milli(hi), true
-}
-
-func hexDigit(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return (c | 0x20) - 'a' + 10
-	}
-	return 0xff
-}
-
-// ULIDTime returns the millisecond in a ULID (26 characters of Crockford
-// base32, either case, at most 128 bits), and false for everything else.
-func ULIDTime(s string) (time.Time, bool) {
-	hi, _, ok := decodeBase32(s, anyCase)
-	if !ok {
-		return time.Time{}, false
-	}
-	return milli(hi), true
 }
