@@ -23,7 +23,10 @@ type Source interface {
 	// Rows says about how many rows all of it has, for progress.
 	Rows(ctx context.Context) (int64, error)
 
-	// OldestKey is when the oldest key that is still known was made: what was
-	// made before has no key any more. Zero if there is no key.
-	OldestKey(ctx context.Context) (time.Time, error)
+	// KeysSince says from when on every key is still known: keys that were made
+	// before it may have been forgotten, since they were swept (see engine.Upkeep;
+	// it is the latest forget that a Sweep was called with). Zero if none ever was.
+	// It is kept, not computed from the keys that are there: a key that was lost
+	// must not make the audit look away.
+	KeysSince(ctx context.Context) (time.Time, error)
 }
