@@ -1,0 +1,159 @@
+package web
+
+import (
+	"context"
+	"time"
+
+	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/jcs"
+	"github.com/oncepay/oncepay/ledger"
+	"github.com/oncepay/oncepay/once"
+)
+
+// operation is something that a keyed request can have done.
+type operation struct {
+	name   string // what it is called in a key's record
+	status int    // of the answer when it was done
+	place  string // Location of what was made is this and its id; "": nothing was made
+
+	// read makes the command. What is wrong with the body goes to the form.
+	read func(f *form, tenant, id string, body jcs.Value) ledger.Command
+}
+
+// order is one request as a job for the executor, and how it is answered.
+type order struct {
+	engine.Job
+	op        *operation
+	requestID string
+	instead   once.Answer // given if the key is not known: the request is refused
+}
+
+// execute answers a keyed request. The order of what is checked is the
+// contract's: the key is looked up before the body is validated by meaning and
+// before any load is shed.
+func (x *exchange) execute(op *operation) {
+	key, wrong := readKey(x.r.Header)
+	if wrong != nil {
+		x.refuse(wrong.code, wrong.detail)
+		return
+	}
+	s := borrow()
+	defer s.giveBack()
+	body, bad := readBody(x.r, s, MaxBody)
+	if bad != nil {
+		x.refuse(bad.code, bad.detail)
+		return
+	}
+	s.out = body.AppendCanonical(s.out[:0])
+	t := x.caller.tenant
+	o := x.order(op, key, t.fingerprint(x.r.Method, x.r.URL.Path, s.out), body)
+	wait := readWait(x.r.Header)
+	o.NoWait = wait == 0
+	x.answer(x.do(&o.Job, wait))
+}
+
+// order makes a job of a request. A body that is wrong, and a request over the
+// tenant's rate, become a command that is always refused: its key is looked up
+// first all the same.
+func (x *exchange) order(op *operation, key string, fp once.Fingerprint, body jcs.Value) *order {
+	t := x.caller.tenant
+	o := &order{op: op, requestID: x.id}
+	o.Tenant = t.id
+	o.Request = once.Request{Key: once.Key{Tenant: t.id, ID: key}, Fingerprint: fp, Operation: op.name}
+	o.Reply = o.reply
+	var f form
+	if !t.take() {
+		o.refuse(rateLimited, overRate, nil)
+	} else if f.object(body) {
+		o.Command = op.read(&f, t.id, x.r.PathValue("id"), body)
+	}
+	if len(f.issues) > 0 {
+		o.refuse(invalid, summary(f.issues), f.issues)
+	}
+	return o
+}
+
+const overRate = "Your tenant sends more than its rate allows. Nothing began; send the same request again a little later."
+
+// refuse has o answered with a problem, unless its key is known.
+func (o *order) refuse(c code, detail string, issues []issue) {
+	o.instead = c.find().answer(o.requestID, detail, issues)
+	o.Command = ledger.Refused(notStored)
+}
+
+// notStored is a refusal that is not kept under the key.
+var notStored = &ledger.Refusal{Code: ledger.Invalid}
+
+// reply renders the answer.
+func (o *order) reply(done ledger.Result, refused *ledger.Refusal) once.Answer {
+	switch {
+	case refused == notStored:
+		return o.instead
+	case refused != nil:
+		return refusalAnswer(refused, o.requestID)
+	default:
+		return o.op.answer(done)
+	}
+}
+
+func (op *operation) answer(done ledger.Result) once.Answer {
+	a := once.Answer{Status: op.status, Header: jsonHeader, Body: appendResult(make([]byte, 0, 384), done)}
+	if op.place != "" {
+		a.Header = []once.Field{jsonHeader[0], {Name: "Location", Value: op.place + done.ID()}}
+	}
+	return a
+}
+
+func appendResult(b []byte, r ledger.Result) []byte {
+	if r.Account != nil {
+		return r.Account.AppendJSON(b)
+	}
+	return r.Transfer.AppendJSON(b)
+}
+
+// refusalAnswer is a refusal of the ledger as a problem.
+func refusalAnswer(r *ledger.Refusal, requestID string) once.Answer {
+	var issues []issue
+	if r.Field != "" {
+		issues = []issue{{pointer: r.Field, detail: sentence(r.Detail)}}
+	}
+	return code(r.Code).find().answer(requestID, sentence(r.Detail), issues)
+}
+
+// do has a job done, and waits for it.
+func (x *exchange) do(j *engine.Job, wait time.Duration) engine.Outcome {
+	ctx, cancel := context.WithTimeout(x.r.Context(), patience(wait))
+	defer cancel()
+	return x.api.executor.Do(ctx, j)
+}
+
+// patience is how long a request is waited for. One that does not want to wait
+// for others is not kept waiting by the executor (Job.NoWait), but its own
+// execution takes a commit's time.
+func patience(wait time.Duration) time.Duration {
+	if wait == 0 {
+		return DefaultWait
+	}
+	return wait
+}
+
+// answer sends what became of a job.
+func (x *exchange) answer(o engine.Outcome) {
+	if o.Err != nil {
+		o.Answer = x.failedAnswer(o.Err)
+	}
+	if o.ExpiresAt.IsZero() {
+		o.ExpiresAt = x.api.now().Add(x.api.rules(x.caller.tenant.id).Window)
+	}
+	x.expires(o.ExpiresAt)
+	if o.Replayed {
+		x.set("Idempotency-Replayed", "true")
+	}
+	x.send(o.Answer)
+}
+
+// failedAnswer is the answer to a job that has none.
+func (x *exchange) failedAnswer(err error) once.Answer {
+	c, detail := x.refusal(err)
+	return c.find().answer(x.id, detail, nil)
+}

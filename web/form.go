@@ -1,0 +1,218 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/oncepay/oncepay/internal/jcs"
+	"github.com/oncepay/oncepay/ledger"
+	"github.com/oncepay/oncepay/money"
+)
+
+// form reads the members of a body, strictly, and collects what is wrong with
+// them: a client should mend everything at once. Each of its readers returns
+// the zero value for what it refuses.
+type form struct{ issues []issue }
+
+func (f *form) fail(pointer, format string, args ...any) {
+	if len(f.issues) < maxIssues {
+		f.issues = append(f.issues, issue{pointer: pointer, detail: fmt.Sprintf(format, args...)})
+	}
+}
+
+// object refuses a body that is no object.
+func (f *form) object(v jcs.Value) bool {
+	if v.Kind() != jcs.Object {
+		f.fail("", "The body must be a JSON object, not %s.", kindName(v))
+		return false
+	}
+	return true
+}
+
+// require refuses a body that lacks one of these members.
+func (f *form) require(v jcs.Value, names ...string) {
+	for _, name := range names {
+		if _, ok := v.Member(name); !ok {
+			f.fail("/"+name, "The member %s is required.", name)
+		}
+	}
+}
+
+func (f *form) unknown(name string) {
+	f.fail("/"+escapePointer(name), "There is no such member here; leave it out, or correct its name.")
+}
+
+// text reads a string.
+func (f *form) text(pointer string, v jcs.Value) string {
+	s, ok := v.Text()
+	if !ok {
+		f.fail(pointer, "This must be a string, not %s.", kindName(v))
+	}
+	return s
+}
+
+// accountID reads an account's id.
+func (f *form) accountID(pointer string, v jcs.Value) string {
+	s, ok := v.Text()
+	switch {
+	case !ok:
+		f.fail(pointer, "An account's id is a string, not %s.", kindName(v))
+	case !isAccountID(s):
+		f.fail(pointer, "An account's id is 1 to %d of the characters A-Z a-z 0-9 . _ : -", MaxAccountID)
+	}
+	return s
+}
+
+func isAccountID(s string) bool {
+	if len(s) == 0 || len(s) > MaxAccountID {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > ':') && c != '.' && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// integer reads an integer of 64 bits. It takes what RFC 8259 calls an int and
+// nothing else: 1e2 and 1.0 are floats, whatever their value.
+func (f *form) integer(pointer string, v jcs.Value) int64 {
+	if v.Kind() != jcs.Number {
+		f.fail(pointer, "This must be an integer, not %s.", kindName(v))
+		return 0
+	}
+	n, err := strconv.ParseInt(string(v.Raw()), 10, 64)
+	switch {
+	case err == nil:
+		return n
+	case errors.Is(err, strconv.ErrRange):
+		f.fail(pointer, "This must fit a signed 64-bit integer: -9223372036854775808 to 9223372036854775807.")
+	default:
+		f.fail(pointer, "This must be an integer in minor units, written without a point or an exponent: 1250 is 12.50 EUR.")
+	}
+	return 0
+}
+
+// amount reads an amount that moves: at least 1.
+func (f *form) amount(pointer string, v jcs.Value) int64 {
+	before := len(f.issues)
+	n := f.integer(pointer, v)
+	if n < 1 && len(f.issues) == before {
+		f.fail(pointer, "An amount is at least 1 minor unit.")
+	}
+	return n
+}
+
+func (f *form) currency(pointer string, v jcs.Value) money.Currency {
+	s, ok := v.Text()
+	if !ok {
+		f.fail(pointer, "A currency is a string, an ISO 4217 code such as EUR, not %s.", kindName(v))
+		return ""
+	}
+	c, err := money.ParseCurrency(s)
+	if err != nil {
+		f.fail(pointer, "%s", sentence(err.Error()))
+	}
+	return c
+}
+
+func (f *form) boolean(pointer string, v jcs.Value) bool {
+	if v.Kind() != jcs.Bool {
+		f.fail(pointer, "This must be true or false, not %s.", kindName(v))
+		return false
+	}
+	return v.Raw()[0] == 't'
+}
+
+// reference reads a label: what can be printed on one line.
+func (f *form) reference(pointer string, v jcs.Value) string {
+	s, ok := v.Text()
+	switch n := utf8.RuneCountInString(s); {
+	case !ok:
+		f.fail(pointer, "A reference is a string, not %s; leave it out if there is none.", kindName(v))
+	case n < 1 || n > MaxReference:
+		f.fail(pointer, "A reference has 1 to %d characters, this one has %d.", MaxReference, n)
+	case strings.ContainsFunc(s, unicode.IsControl):
+		f.fail(pointer, "A reference has no control characters.")
+	}
+	return s
+}
+
+// moment reads a time; digits beyond microseconds are dropped.
+func (f *form) moment(pointer string, v jcs.Value) time.Time {
+	s, _ := v.Text()
+	t, ok := parseTime(s)
+	if !ok {
+		f.fail(pointer, "%s", wantTime)
+	}
+	return t
+}
+
+const wantTime = "A time is written as RFC 3339 has it, such as 2026-01-31T12:00:00Z."
+
+// parseTime reads RFC 3339. It is stricter than time.Parse.
+func parseTime(s string) (time.Time, bool) {
+	var t time.Time
+	err := t.UnmarshalText([]byte(s))
+	return t.UTC().Truncate(time.Microsecond), err == nil
+}
+
+// metadata reads pairs of strings. It is not nil if it was read.
+func (f *form) metadata(pointer string, v jcs.Value) map[string]string {
+	switch {
+	case v.Kind() != jcs.Object:
+		f.fail(pointer, "Metadata is an object of strings, not %s; leave it out if there is none.", kindName(v))
+		return nil
+	case v.Len() > MaxMetadata:
+		f.fail(pointer, "Metadata has at most %d pairs, this has %d.", MaxMetadata, v.Len())
+		return nil
+	}
+	m := make(map[string]string, v.Len())
+	for name, v := range v.Members() {
+		at := pointer + "/" + escapePointer(name)
+		value, ok := v.Text()
+		if n := utf8.RuneCountInString(name); n < 1 || n > MaxMetadataName {
+			f.fail(at, "A name of metadata has 1 to %d characters, this one has %d.", MaxMetadataName, n)
+		}
+		switch n := utf8.RuneCountInString(value); {
+		case !ok:
+			f.fail(at, "A value of metadata is a string, not %s.", kindName(v))
+		case n > MaxMetadataValue:
+			f.fail(at, "A value of metadata has at most %d characters, this one has %d.", MaxMetadataValue, n)
+		}
+		m[name] = value
+	}
+	return m
+}
+
+// floor reads a lowest balance; null is none.
+func (f *form) floor(pointer string, v jcs.Value) ledger.Floor {
+	if v.Kind() == jcs.Null {
+		return ledger.Floor{None: true}
+	}
+	return ledger.Floor{Minor: f.integer(pointer, v)}
+}
+
+func kindName(v jcs.Value) string {
+	return [...]string{"null", "a boolean", "a number", "a string", "an array", "an object"}[v.Kind()]
+}
+
+// escapePointer makes a name one step of a JSON pointer (RFC 6901, section 3).
+func escapePointer(name string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}
+
+// sentence makes one of a core room's message that is fit for clients.
+func sentence(s string) string {
+	if s == "" || s[0] < 'a' || s[0] > 'z' {
+		return s + "."
+	}
+	return string(s[0]-'a'+'A') + s[1:] + "."
+}

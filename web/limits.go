@@ -1,0 +1,72 @@
+package web
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/net/netutil"
+)
+
+// Limits of what a client may send. Each is a promise to whoever runs the
+// server: none of them can be exceeded to take memory or time from others.
+const (
+	MaxBody      = 1 << 20 // bytes of a body: many times the largest request that makes sense
+	MaxBatchBody = 8 << 20 // 1,000 items of 8 KiB each, which is full metadata for most
+	MaxBatch     = 1000    // items of a batch: about two commits of the engine
+	MaxDepth     = 32      // of a body's arrays and objects: the API's own bodies need 4
+
+	MaxMetadata      = 50  // pairs
+	MaxMetadataName  = 40  // characters
+	MaxMetadataValue = 500 // characters
+	MaxReference     = 255 // characters
+	MaxAccountID     = 64  // characters, all of them ASCII
+
+	DefaultLimit = 20 // items of a list
+	MaxLimit     = 100
+
+	DefaultWait = 10 * time.Second // of a duplicate for the first request's answer
+	MaxWait     = 60 * time.Second // what proxies in between let a request last, about
+
+	maxIssues = 20 // mistakes told of one body: more than anyone mends at once
+)
+
+// Limits of connections. [NewServer] and [Limit] set them.
+const (
+	// MaxConnections bounds goroutines and descriptors: half of the 20,000 files
+	// that a process may have open on a strict machine, with room for a storm of
+	// 10,000 duplicates.
+	MaxConnections = 12_000
+
+	// MaxHeader bounds a request's header: the longest legal key is 255 bytes.
+	MaxHeader = 16 << 10
+
+	headerTime = 5 * time.Second // a client that trickles its header is cut off
+
+	// requestTime is for the header and the body. It goes on while an answer is
+	// waited for, and when it ends net/http takes the client for gone: so it must
+	// be longer than any wait.
+	requestTime = MaxWait + 15*time.Second
+
+	answerTime = requestTime + 15*time.Second // from the end of the header on
+	idleTime   = 2 * time.Minute              // longer than proxies keep connections: they close first
+)
+
+// NewServer makes a server for h with this package's limits. Its own complaints
+// (a client that speaks no HTTP, a broken connection) go to log as debug lines.
+func NewServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTime,
+		ReadTimeout:       requestTime,
+		WriteTimeout:      answerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    MaxHeader,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// Limit bounds the connections that l has open at once to MaxConnections. More
+// wait in the kernel's backlog.
+func Limit(l net.Listener) net.Listener { return netutil.LimitListener(l, MaxConnections) }

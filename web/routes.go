@@ -1,0 +1,137 @@
+package web
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// route is an address and what it does.
+type route struct {
+	path      string // a pattern of http.ServeMux
+	endpoints []*endpoint
+	allow     string // the Allow header
+}
+
+// endpoint is one method of a route.
+type endpoint struct {
+	method string
+	serve  func(*exchange)
+	open   bool // needs no API key
+	keyed  bool // needs an Idempotency-Key
+	own    bool // sees to the tenant's rate itself: a known key is answered over it too
+	series *series
+}
+
+// table is every route that there is.
+func (a *API) table() []*route {
+	return []*route{
+		{path: "/v1/accounts", endpoints: []*endpoint{
+			keyed("POST", openAccount), get((*exchange).listAccounts)}},
+		{path: "/v1/accounts/{id}", endpoints: []*endpoint{
+			get((*exchange).showAccount), put((*exchange).updateAccount)}},
+		{path: "/v1/accounts/{id}/close", endpoints: []*endpoint{keyed("POST", closeAccount)}},
+		{path: "/v1/accounts/{id}/entries", endpoints: []*endpoint{get((*exchange).listEntries)}},
+		{path: "/v1/transfers", endpoints: []*endpoint{
+			keyed("POST", createTransfer), get((*exchange).listTransfers)}},
+		{path: "/v1/transfers/batch", endpoints: []*endpoint{{method: "POST", own: true, serve: (*exchange).batch}}},
+		{path: "/v1/transfers/{id}", endpoints: []*endpoint{get((*exchange).showTransfer)}},
+		{path: "/v1/transfers/{id}/post", endpoints: []*endpoint{keyed("POST", postTransfer)}},
+		{path: "/v1/transfers/{id}/void", endpoints: []*endpoint{keyed("POST", voidTransfer)}},
+		{path: "/v1/transfers/{id}/reverse", endpoints: []*endpoint{keyed("POST", reverseTransfer)}},
+		{path: "/v1/keys", endpoints: []*endpoint{get((*exchange).showKey)}},
+		{path: "/v1/events", endpoints: []*endpoint{get((*exchange).listEvents)}},
+		{path: "/livez", endpoints: []*endpoint{public((*exchange).live)}},
+		{path: "/healthz", endpoints: []*endpoint{public((*exchange).live)}},
+		{path: "/readyz", endpoints: []*endpoint{public((*exchange).ready)}},
+		{path: "/metrics", endpoints: []*endpoint{public((*exchange).showMetrics)}},
+	}
+}
+
+func keyed(method string, op *operation) *endpoint {
+	return &endpoint{method: method, keyed: true, own: true, serve: func(x *exchange) { x.execute(op) }}
+}
+
+func get(serve func(*exchange)) *endpoint { return &endpoint{method: http.MethodGet, serve: serve} }
+func put(serve func(*exchange)) *endpoint { return &endpoint{method: http.MethodPut, serve: serve} }
+
+// public is a GET that needs no API key.
+func public(serve func(*exchange)) *endpoint {
+	return &endpoint{method: http.MethodGet, serve: serve, open: true}
+}
+
+func (a *API) register(routes []*route) *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, rt := range routes {
+		methods := []string{http.MethodOptions}
+		for _, e := range rt.endpoints {
+			e.series = a.metrics.series(e.method + " " + rt.path)
+			methods = append(methods, e.method)
+			if e.method == http.MethodGet {
+				methods = append(methods, http.MethodHead)
+			}
+		}
+		slices.Sort(methods)
+		rt.allow = strings.Join(methods, ", ")
+		mux.Handle(rt.path, rt)
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		w.(*exchange).refuse(notFound, "There is nothing at this address; /docs says what there is.")
+	})
+	return mux
+}
+
+// ServeHTTP answers one request.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	x := &exchange{ResponseWriter: w, api: a, r: r, id: a.ids.next(began)}
+	x.set("Request-Id", x.id)
+	defer x.finish(began)
+	if !isClean(r.URL.EscapedPath()) { // the mux would redirect, and a redirected POST is no POST any more
+		x.refuse(notFound, "There is nothing at this address: a path here has no empty segment and no . or .. in it.")
+		return
+	}
+	a.mux.ServeHTTP(x, r)
+}
+
+// isClean says whether path.Clean would leave a path alone but for a slash at
+// its end.
+func isClean(path string) bool {
+	return strings.HasPrefix(path, "/") && !strings.Contains(path, "//") && !strings.Contains(path, "/./") &&
+		!strings.Contains(path, "/../") && !strings.HasSuffix(path, "/.") && !strings.HasSuffix(path, "/..")
+}
+
+// ServeHTTP finds the endpoint of the request's method.
+func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := w.(*exchange) // the only one that calls: API.ServeHTTP
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	for _, e := range rt.endpoints {
+		if e.method == method {
+			x.end = e
+			x.serve()
+			return
+		}
+	}
+	x.set("Allow", rt.allow)
+	if r.Method == http.MethodOptions {
+		x.WriteHeader(http.StatusNoContent)
+		return
+	}
+	x.refuse(methodNotAllowed, "This address has the methods "+rt.allow+".")
+}
+
+// serve answers, once it is known who asks, if that matters.
+func (x *exchange) serve() {
+	if !x.end.open && !x.authenticate() {
+		return
+	}
+	if t := x.caller.tenant; t != nil && !x.end.own && !t.take() {
+		x.refuse(rateLimited, overRate)
+		return
+	}
+	x.end.serve(x)
+}
