@@ -96,7 +96,7 @@ const (
 
 var statusNames = [...]string{"", "pending", "posted", "voided", "expired"}
 
-func (s Status) String() string { return statusNames[s] }
+func (s Status) String() string { return nameOf("status", statusNames[:], uint8(s)) }
 
 // Transfer moves an amount between two accounts of one tenant and currency.
 type Transfer struct {
@@ -120,6 +120,8 @@ type Transfer struct {
 // read and before every write.
 func (t *Transfer) Check() error {
 	switch {
+	case t.Status < Pending || t.Status > Expired:
+		return fmt.Errorf("ledger: transfer %s has the %s, which does not exist", t.ID, t.Status)
 	case t.Amount <= 0:
 		return fmt.Errorf("ledger: transfer %s moves %d", t.ID, t.Amount)
 	case t.AmountPosted < 0 || t.AmountPosted > t.Amount:
@@ -145,7 +147,16 @@ const (
 
 var kindNames = [...]string{"", "move", "hold", "settle", "release"}
 
-func (k Kind) String() string { return kindNames[k] }
+func (k Kind) String() string { return nameOf("kind", kindNames[:], uint8(k)) }
+
+// nameOf names a value also if it is none of those that exist: a row that was
+// damaged must be told of, not crash who reads it.
+func nameOf(of string, names []string, v uint8) string {
+	if v > 0 && int(v) < len(names) {
+		return names[v]
+	}
+	return fmt.Sprintf("%s(%d)", of, v)
+}
 
 // Entry is one side of one move, on one account. Entries come in pairs with
 // consecutive Seq, the debited side first, and are never changed.
