@@ -1,7 +1,5 @@
 package jcs
 
-import "slices"
-
 // AppendCanonical appends the canonical form of v to dst.
 func (v Value) AppendCanonical(dst []byte) []byte {
 	switch v.Kind() {
@@ -51,6 +49,12 @@ func (v Value) appendText(dst []byte, at int) []byte {
 	if v.tape[at].count == 0 {
 		return append(dst, v.raw(at)...)
 	}
+	return v.appendDecoded(dst, at)
+}
+
+// appendDecoded is apart from appendText so that only text with escapes pays
+// for the buffer.
+func (v Value) appendDecoded(dst []byte, at int) []byte {
 	var buf [64]byte
 	return appendQuoted(dst, v.text(at, buf[:0]))
 }
@@ -64,44 +68,4 @@ func (v Value) appendNumber(dst []byte) []byte {
 		return append(dst, '0')
 	}
 	return append(dst, literal...)
-}
-
-// member is a name and where it is on the tape.
-type member struct {
-	name []byte
-	at   uint32
-}
-
-// sortMembers writes into the names of an object where each of them is in
-// canonical order. It returns its members in that order, appended to scratch.
-func sortMembers(src []byte, tape []node, scratch []member) []member {
-	v := Value{src, tape}
-	for at := 1; at < len(tape); at = v.after(at) {
-		scratch = append(scratch, member{v.text(at, nil), uint32(at)})
-	}
-	slices.SortFunc(scratch, func(a, b member) int { return compareUTF16(a.name, b.name) })
-	at := 1
-	for _, m := range scratch {
-		tape[at].span = m.at
-		at = v.after(at)
-	}
-	return scratch
-}
-
-// compareUTF16 orders two UTF-8 strings by their UTF-16 code units (RFC 8785,
-// section 3.2.3). That is the order of their bytes, except that characters
-// beyond U+FFFF (bytes F0 to F4) are surrogates there and come before U+E000 to
-// U+FFFF (bytes EE and EF).
-func compareUTF16(a, b []byte) int {
-	for i := range min(len(a), len(b)) {
-		x, y := a[i], b[i]
-		if x == y {
-			continue
-		}
-		if x >= 0xee && y >= 0xee && (x >= 0xf0) != (y >= 0xf0) {
-			return int(y) - int(x)
-		}
-		return int(x) - int(y)
-	}
-	return len(a) - len(b)
 }

@@ -169,8 +169,9 @@ func (v Value) Without(name string) Value {
 	tape := append(append(make([]node, 0, len(v.tape)), v.tape[:at]...), v.tape[after:]...)
 	tape[0].count--
 	tape[0].span -= uint32(after - at)
-	sortMembers(v.src, tape, nil)
-	return Value{v.src, tape}
+	rest := Value{v.src, tape}
+	rest.sortMembers(nil)
+	return rest
 }
 
 // find returns where the name of a member is on the tape, or 0.

@@ -75,7 +75,7 @@ func appendFloat(dst []byte, f float64) []byte {
 		return strconv.AppendFloat(dst, f, 'f', -1, 64)
 	}
 	dst = strconv.AppendFloat(dst, f, 'e', -1, 64)
-	if n := len(dst); dst[n-2] == '0' { // Go writes two digits at least: e-07
+	if n := len(dst); dst[n-4] == 'e' && dst[n-2] == '0' { // Go writes e-07 for e-7
 		dst[n-2] = dst[n-1]
 		dst = dst[:n-1]
 	}

@@ -2,13 +2,16 @@ package jcs
 
 import "fmt"
 
-// MaxLen is the longest text that Parse takes: offsets are 32 bits, and whoever
-// reads bodies has a far smaller limit anyway.
-const MaxLen = 1 << 30
+// Limits of every text, whatever the caller allows.
+const (
+	MaxLen   = 1 << 30 // offsets are 32 bits
+	MaxDepth = 10_000  // each level is two calls on the stack
+)
 
 // Parse reads exactly one JSON text (RFC 8259); white space may stand around
 // it. Arrays and objects may be nested maxDepth deep, where a scalar has depth
-// 0 and [] has depth 1. The Value keeps src. The error is an [*Error].
+// 0 and [] has depth 1. The Value keeps src and at most 8 times its memory
+// besides. The error is an [*Error]; if several things are wrong, it names one.
 func Parse(src []byte, maxDepth int) (Value, error) {
 	if len(src) > MaxLen {
 		return Value{}, &Error{MaxLen, Syntax, "the text is too long"}
@@ -16,9 +19,12 @@ func Parse(src []byte, maxDepth int) (Value, error) {
 	p := parser{
 		src:      src,
 		tape:     make([]node, 0, min(len(src)/8+4, 1024)),
-		maxDepth: maxDepth,
+		maxDepth: min(maxDepth, MaxDepth),
 	}
 	if err := p.text(); err != nil {
+		return Value{}, err
+	}
+	if err := sortObjects(src, p.tape); err != nil {
 		return Value{}, err
 	}
 	return Value{src, p.tape}, nil
@@ -31,7 +37,6 @@ type parser struct {
 	tape     []node
 	depth    int // arrays and objects that are open
 	maxDepth int
-	scratch  []member // for sorting; an object is sorted when it is closed, so one is enough
 }
 
 func (p *parser) text() *Error {
@@ -88,7 +93,7 @@ func (p *parser) object() *Error {
 			p.at++
 		case '}':
 			p.close(self, count)
-			return p.sort(self)
+			return nil
 		default:
 			return p.fail(Syntax, "expected a comma or a closing brace")
 		}
@@ -154,19 +159,6 @@ func (p *parser) close(self int, count uint32) {
 	n.end, n.count, n.span = uint32(p.at), count, uint32(len(p.tape)-self)
 }
 
-// sort puts the members of the object at self in canonical order, where two of
-// the same name are neighbours.
-func (p *parser) sort(self int) *Error {
-	p.scratch = sortMembers(p.src, p.tape[self:], p.scratch[:0])
-	for i := 1; i < len(p.scratch); i++ {
-		if a, b := p.scratch[i-1], p.scratch[i]; string(a.name) == string(b.name) {
-			second := p.tape[self+int(max(a.at, b.at))]
-			return duplicate(int(second.start), b.name)
-		}
-	}
-	return nil
-}
-
 func (p *parser) literal(word string) *Error {
 	end := p.at + len(word)
 	if end > len(p.src) || string(p.src[p.at:end]) != word {
@@ -203,7 +195,7 @@ func (p *parser) peek() byte {
 	return 0
 }
 
-// fail blames the next byte.
+// fail blames the next byte, or the end for being too early.
 func (p *parser) fail(reason Reason, detail string) *Error {
 	if p.at == len(p.src) {
 		detail = "the text ends too early"

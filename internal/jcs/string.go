@@ -7,14 +7,12 @@ import (
 )
 
 // string reads a string in quotes. Bytes that mean themselves are most of what
-// is ever read, so the loop is about them.
+// is ever read, so the inner loop is about them.
 func (p *parser) string() *Error {
 	start, escaped := p.at, uint32(0)
-	p.at++
-	for p.at < len(p.src) {
-		switch c := p.src[p.at]; {
-		case plain[c]:
-			p.at++
+	for p.at++; ; {
+		p.at += plainPrefix(p.src[p.at:])
+		switch c := p.peek(); {
 		case c == '"':
 			p.push(start, p.at+1, escaped)
 			return nil
@@ -23,7 +21,7 @@ func (p *parser) string() *Error {
 			if err := p.escape(); err != nil {
 				return err
 			}
-		case c < 0x20:
+		case c < ' ':
 			return p.fail(Syntax, "a control character in a string must be escaped")
 		default:
 			_, size := utf8.DecodeRune(p.src[p.at:])
@@ -33,18 +31,31 @@ func (p *parser) string() *Error {
 			p.at += size
 		}
 	}
-	return p.fail(Syntax, "")
+}
+
+// plainPrefix returns how many bytes stand for themselves before one that needs
+// a look.
+func plainPrefix(s []byte) int {
+	for i, c := range s {
+		if !plain[c] {
+			return i
+		}
+	}
+	return len(s)
 }
 
 // escape reads one escape, which is two when it is a surrogate pair.
 func (p *parser) escape() *Error {
 	rest := p.src[p.at:]
-	if len(rest) >= 2 && rest[1] != 'u' {
-		if short[rest[1]] == 0 {
-			return p.fail(Syntax, "no such escape")
-		}
+	switch {
+	case len(rest) == 1:
+		p.at++
+		return p.fail(Syntax, "")
+	case short[rest[1]] != 0:
 		p.at += 2
 		return nil
+	case rest[1] != 'u':
+		return p.fail(Syntax, "no such escape")
 	}
 	unit, ok := hex4(rest)
 	if !ok {
