@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"log/slog"
 	"net"
 	"net/http"
@@ -34,7 +35,7 @@ const (
 
 // Limits of connections. [NewServer] and [Limit] set them.
 const (
-	// MaxConnections bounds goroutines and descriptors: half of the 20,000 files
+	// MaxConnections, unless another number is given, bounds goroutines and descriptors: half of the 20,000 files
 	// that a process may have open on a strict machine, with room for a storm of
 	// 10,000 duplicates.
 	MaxConnections = 12_000
@@ -67,6 +68,8 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// Limit bounds the connections that l has open at once to MaxConnections. More
-// wait in the kernel's backlog.
-func Limit(l net.Listener) net.Listener { return netutil.LimitListener(l, MaxConnections) }
+// Limit bounds the connections that l has open at once to n, or to
+// MaxConnections if n is 0. More wait in the kernel's backlog.
+func Limit(l net.Listener, n int) net.Listener {
+	return netutil.LimitListener(l, cmp.Or(n, MaxConnections))
+}
