@@ -32,10 +32,10 @@ import (
 // tenants may use the same id and never meet.
 type Key struct {
 	Tenant string // from the credential, never from the request
-	ID     string // 1 to 255 visible ASCII characters, see [ParseKey]
+	ID     string // 1 to 255 visible ASCII characters, see [CheckID]
 }
 
-// Limits of a key's id. The IETF draft (draft-ietf-httpapi-idempotency-key-header-07)
+// MaxKeyLen is how long a key's id may be. The IETF draft (draft-ietf-httpapi-idempotency-key-header-07)
 // sets none; a store and its indexes need one.
 const MaxKeyLen = 255
 
