@@ -1,0 +1,100 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/ledger"
+)
+
+// Commit writes c as a whole or not at all, and returns nil when it is durable;
+// see [engine.Store]. Where its outcome cannot be known it calls Config.Fatal.
+func (s *Store) Commit(ctx context.Context, c *engine.Changes) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%w: %w", engine.ErrNotCommitted, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	nums := make(map[ledger.Ref]int64, len(c.Ledger.Accounts))
+	if err := s.write(func(w *writer) error { return s.put(w, c, nums) }); err != nil {
+		return err
+	}
+	for _, a := range c.Ledger.Accounts {
+		s.hot.put(nums[a.Ref], a)
+	}
+	return nil
+}
+
+// put writes the rows of a batch, and the row numbers of its accounts into nums.
+func (s *Store) put(w *writer, c *engine.Changes, nums map[ledger.Ref]int64) error {
+	for _, a := range c.Ledger.Accounts {
+		num, err := s.putAccount(w, a)
+		if err != nil {
+			return err
+		}
+		nums[a.Ref] = num
+	}
+	for _, t := range c.Ledger.Transfers {
+		if err := w.putTransfer(t); err != nil {
+			return err
+		}
+	}
+	for i := range c.Ledger.Entries {
+		e := &c.Ledger.Entries[i]
+		if err := w.putEntry(nums[e.Account], e); err != nil {
+			return err
+		}
+	}
+	for i := range c.Keys {
+		if err := w.putKey(&c.Keys[i]); err != nil {
+			return err
+		}
+	}
+	for i := range c.Ledger.Events {
+		if err := w.putEvent(&c.Ledger.Events[i]); err != nil {
+			return err
+		}
+	}
+	_, err := w.setClock.time(c.At).exec()
+	return err
+}
+
+// putAccount opens an account or brings it to its next version.
+func (s *Store) putAccount(w *writer, a *ledger.Account) (num int64, err error) {
+	if a.Version == 1 {
+		return w.openAccount(a)
+	}
+	k, ok := s.hot.get(a.Ref)
+	if !ok {
+		num, before, err := readAccount(w.c, a.Ref)
+		if err != nil {
+			return 0, err
+		}
+		if before == nil {
+			return 0, engine.ErrConflict
+		}
+		k = known{num: num, version: before.Version, floor: before.Floor, closed: before.Closed, metadata: before.Metadata}
+	}
+	if k.floor != a.Floor || k.closed != a.Closed || !maps.Equal(k.metadata, a.Metadata) {
+		if err := w.changeAccount(k.num, a); err != nil {
+			return 0, err
+		}
+	}
+	return k.num, w.putBalance(k.num, a)
+}
+
+// write runs fn in a transaction on the writing connection, and makes sure that
+// an error says what became of it. s.mu is held.
+func (s *Store) write(fn func(*writer) error) error {
+	if s.broken != nil {
+		return fmt.Errorf("%w: %w", engine.ErrNotCommitted, s.broken)
+	}
+	err := s.w.transaction(fn)
+	if err == nil || errors.Is(err, engine.ErrNotCommitted) {
+		return err
+	}
+	return s.judge(err)
+}

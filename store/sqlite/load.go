@@ -1,0 +1,174 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/ledger"
+	"github.com/oncepay/oncepay/once"
+)
+
+// loader is the connection that the executor's loads have for themselves, so
+// that the next batch is loaded while one commits.
+type loader struct {
+	mu sync.Mutex
+	c  *conn
+}
+
+func (l *loader) close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.c.close()
+}
+
+// Load returns the named rows that exist; see [engine.Store]. It fails if a row
+// is not what a row can be.
+func (s *Store) Load(ctx context.Context, need engine.Need) (rows engine.Rows, err error) {
+	if need.Entries > 0 {
+		rows.FirstEntry = s.nextEntry.Add(need.Entries) - need.Entries
+	}
+	if len(need.Keys) == 0 && need.Rows.Empty() {
+		return rows, ctx.Err()
+	}
+	err = s.snapshot(ctx, func(c *conn) error { return s.load(c, need, &rows) })
+	if err != nil {
+		return engine.Rows{}, fmt.Errorf("sqlite: load: %w", err)
+	}
+	return rows, nil
+}
+
+// snapshot runs fn in a read transaction on the loader's connection, or on one
+// of the readers' if that is in use: requests that are being shed look up their
+// keys beside the executor.
+func (s *Store) snapshot(ctx context.Context, fn func(*conn) error) error {
+	if !s.loader.mu.TryLock() {
+		return s.Reader.read(ctx, fn)
+	}
+	defer s.loader.mu.Unlock()
+	if s.loader.c.tls == nil {
+		return ErrClosed
+	}
+	return inSnapshot(s.loader.c, fn)
+}
+
+// inSnapshot runs fn in a read transaction: all that it reads is of one moment,
+// the last commit before its first read.
+func inSnapshot(c *conn, fn func(*conn) error) error {
+	begin, err := c.stmt("BEGIN")
+	if err != nil {
+		return err
+	}
+	end, err := c.stmt("COMMIT")
+	if err != nil {
+		return err
+	}
+	if _, err := begin.exec(); err != nil {
+		return err
+	}
+	err = fn(c)
+	_, ended := end.exec()
+	return errors.Join(err, ended)
+}
+
+func (s *Store) load(c *conn, need engine.Need, rows *engine.Rows) error {
+	for _, k := range need.Keys {
+		r, err := loadKey(c, k)
+		if err != nil {
+			return err
+		}
+		if r.State != once.Absent {
+			rows.Keys = append(rows.Keys, r)
+		}
+	}
+	for _, ref := range need.Rows.Accounts {
+		a, err := s.loadAccount(c, ref)
+		if err != nil {
+			return err
+		}
+		if a != nil {
+			rows.Accounts = append(rows.Accounts, a)
+		}
+	}
+	for _, ref := range need.Rows.Transfers {
+		t, err := loadTransfer(c, ref)
+		if err != nil {
+			return err
+		}
+		if t != nil {
+			rows.Transfers = append(rows.Transfers, t)
+		}
+	}
+	return nil
+}
+
+const selectKey = "SELECT " + keyColumns + `, a.status, a.header, a.body
+	FROM keys k LEFT JOIN answers a ON a.key = k.num WHERE k.key = ? AND k.tenant = ?`
+
+// loadKey reads a key with its answer; the zero Record if there is none.
+func loadKey(c *conn, k once.Key) (r once.Record, err error) {
+	q, err := c.stmt(selectKey)
+	if err != nil {
+		return r, err
+	}
+	q.text(k.ID).text(k.Tenant)
+	if !q.next(&err) {
+		return r, err
+	}
+	defer q.reset()
+	answered := !q.columnNull(11)
+	if r, err = q.columnRecord(answered); err != nil || !answered {
+		return r, err
+	}
+	r.Answer = once.Answer{Status: int(q.columnInt(11)), Header: readHeader(q.columnText(12)), Body: q.columnBytes(13)}
+	return r, nil
+}
+
+const selectAccount = "SELECT " + accountColumns + accountTables + "WHERE a.tenant = ? AND a.id = ?"
+
+// loadAccount reads an account; nil if there is none.
+func (s *Store) loadAccount(c *conn, ref ledger.Ref) (*ledger.Account, error) {
+	num, a, err := readAccount(c, ref)
+	if err != nil || a == nil {
+		return nil, err
+	}
+	s.hot.put(num, a)
+	return a, nil
+}
+
+func readAccount(c *conn, ref ledger.Ref) (num int64, a *ledger.Account, err error) {
+	q, err := c.stmt(selectAccount)
+	if err != nil {
+		return 0, nil, err
+	}
+	q.text(ref.Tenant).text(ref.ID)
+	if !q.next(&err) {
+		return 0, nil, err
+	}
+	defer q.reset()
+	if num, a, err = q.columnAccount(); err != nil {
+		return 0, nil, err
+	}
+	return num, a, a.Check()
+}
+
+const selectTransfer = "SELECT " + transferColumns + " FROM transfers WHERE tenant = ? AND id = ?"
+
+// loadTransfer reads a transfer; nil if there is none.
+func loadTransfer(c *conn, ref ledger.Ref) (t *ledger.Transfer, err error) {
+	q, err := c.stmt(selectTransfer)
+	if err != nil {
+		return nil, err
+	}
+	q.text(ref.Tenant).text(ref.ID)
+	if !q.next(&err) {
+		return nil, err
+	}
+	defer q.reset()
+	if t, err = q.columnTransfer(); err != nil {
+		return nil, err
+	}
+	return t, t.Check()
+}

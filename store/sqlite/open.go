@@ -1,0 +1,59 @@
+package sqlite
+
+import (
+	"fmt"
+
+	lib "modernc.org/sqlite/lib"
+)
+
+// openOwner opens the connection that writes.
+func openOwner(path string, cacheBytes int) (*conn, error) {
+	return openWith(path, readWrite,
+		"PRAGMA journal_mode = WAL",
+		// FULL syncs the log at every commit. NORMAL would lose the last commits
+		// in a power cut.
+		"PRAGMA synchronous = FULL",
+		// The log is checkpointed beside the writer, not by it.
+		"PRAGMA wal_autocheckpoint = 1000",
+		fmt.Sprintf("PRAGMA journal_size_limit = %d", logSizeLimit),
+		"PRAGMA busy_timeout = 5000",
+		"PRAGMA temp_store = MEMORY",
+		fmt.Sprintf("PRAGMA cache_size = -%d", cacheBytes/1024),
+	)
+}
+
+// openBeside opens a connection that reads beside the owner.
+func openBeside(path string, cacheBytes int) (*conn, error) {
+	return openWith(path, readOnly,
+		"PRAGMA busy_timeout = 5000",
+		"PRAGMA query_only = ON",
+		"PRAGMA temp_store = MEMORY",
+		fmt.Sprintf("PRAGMA cache_size = -%d", cacheBytes/1024),
+	)
+}
+
+func openWith(name string, flags int32, pragmas ...string) (*conn, error) {
+	c, err := openConn(name, flags)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range pragmas {
+		if err := c.script(p); err != nil {
+			c.close()
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// logSizeLimit is what the log's file is cut to when it starts anew after it
+// had to grow.
+const logSizeLimit = 64 << 20
+
+// isCode says whether err is an error of the library with that primary code.
+func isCode(err error, code int) bool {
+	e, ok := err.(*libError)
+	return ok && e.primary() == code
+}
+
+var _ = lib.SQLITE_OK
