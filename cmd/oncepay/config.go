@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/oncepay/oncepay/once"
+)
+
+// config is the configuration of a server, complete and checked. keys says
+// what each value means and what it may be.
+type config struct {
+	addr        string
+	store       string
+	dev         bool
+	window      window
+	tombstones  time.Duration
+	ulidTenants []string
+	limits      limits
+	drain       time.Duration
+	log         logConfig
+
+	sources map[string]string // by key: where its value came from
+}
+
+// window is how long a key is remembered, and the parts that justify it.
+type window struct {
+	length time.Duration
+	once.Window
+}
+
+// limits are the bounds on what comes in.
+type limits struct {
+	queue         int
+	tenantQueue   int
+	waitersPerKey int
+	connections   int
+	rate          float64 // requests per second and tenant; 0 is no limit
+	burst         int     // 0 is one second's worth of rate
+}
+
+// resolve gives each key the value of the first layer that has one. It returns
+// every wrong value at once, so that a file is mended in one go.
+func resolve(layers []layer) (config, error) {
+	c := config{sources: map[string]string{}}
+	var wrong []error
+	for _, k := range keys() {
+		for _, l := range layers {
+			value, ok := l.values[k.name]
+			if !ok {
+				continue
+			}
+			c.sources[k.name] = l.source(k)
+			if !k.set(&c, value) {
+				wrong = append(wrong, k.wrong(value, l.source(k)))
+			}
+			break
+		}
+	}
+	if wrong == nil {
+		wrong = append(wrong, c.checkDev(), c.checkWindow())
+	}
+	return c, errors.Join(wrong...)
+}
+
+// checkDev keeps the key that everybody knows off the network.
+func (c *config) checkDev() error {
+	if !c.dev || isLoopback(c.addr) {
+		return nil
+	}
+	return fmt.Errorf("addr: %q from %s is not loopback, and dev (from %s) accepts the API key sk_dev, which everybody knows: "+
+		"listen on 127.0.0.1, or leave dev out and make a key with `oncepay apikey create`",
+		c.addr, c.sources["addr"], c.sources["dev"])
+}
+
+func isLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// checkWindow refuses a window in which a retry could come too late and be
+// executed again.
+func (c *config) checkWindow() error {
+	w := c.window
+	if w.Check(w.length) == nil {
+		return nil
+	}
+	return fmt.Errorf("window.length: %s from %s is shorter than retry_horizon %s + partition %s + skew %s + margin %s = %s, "+
+		"so a late retry would be executed again: make it at least that",
+		shortDuration(w.length), c.sources["window.length"], shortDuration(w.RetryHorizon), shortDuration(w.Partition),
+		shortDuration(w.Skew), shortDuration(w.Margin), shortDuration(w.Min()))
+}

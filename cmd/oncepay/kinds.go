@@ -1,0 +1,169 @@
+package main
+
+import (
+	"log/slog"
+	"net"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/oncepay/oncepay/access"
+)
+
+// kind is how values of one sort are read and shown.
+type kind[T any] struct {
+	name  string                      // what a flag's help calls it; "bool" needs no value
+	want  string                      // ends the sentence "VALUE is not …"
+	list  bool                        // a file may give a list
+	parse func(text string) (T, bool) // false if text is not what is wanted
+	show  func(T) any                 // for people and for JSON; nil if T itself will do
+}
+
+var (
+	address = kind[string]{
+		name:  "host:port",
+		want:  "HOST:PORT, such as 127.0.0.1:8080",
+		parse: parseAddress,
+	}
+	storeURL = kind[string]{
+		name:  "url",
+		want:  "sqlite:PATH, such as sqlite:./oncepay-data/oncepay.db",
+		parse: parseStore,
+		show:  func(s string) any { return withoutPassword(s) },
+	}
+	boolean = kind[bool]{
+		name:  "bool",
+		want:  "true or false",
+		parse: func(s string) (bool, bool) { return s == "true", s == "true" || s == "false" },
+	}
+	tenants = kind[[]string]{
+		name:  "names",
+		want:  "names of tenants (1 to 64 of A-Z a-z 0-9 . _ -), separated by commas",
+		list:  true,
+		parse: parseTenants,
+		show:  func(names []string) any { return append([]string{}, names...) }, // [] in JSON, never null
+	}
+	rate = kind[float64]{
+		name: "number",
+		want: "a number from 0 to 1000000",
+		parse: func(s string) (float64, bool) {
+			f, err := strconv.ParseFloat(s, 64)
+			return f, err == nil && f >= 0 && f <= maxCount // NaN is neither
+		},
+	}
+	level = kind[slog.Level]{
+		name: "level",
+		want: "debug, info, warn or error",
+		parse: func(s string) (l slog.Level, ok bool) {
+			ok = slices.Contains([]string{"debug", "info", "warn", "error"}, s)
+			return l, ok && l.UnmarshalText([]byte(s)) == nil
+		},
+		show: func(l slog.Level) any { return strings.ToLower(l.String()) },
+	}
+	logFormat = kind[string]{
+		name:  "form",
+		want:  "auto, text or json",
+		parse: func(s string) (string, bool) { return s, slices.Contains([]string{logAuto, logText, logJSON}, s) },
+	}
+)
+
+// Limits. Each keeps a mistyped number from becoming an outage.
+const (
+	maxCount    = 1_000_000                 // of requests or connections: more does not fit one process
+	maxDuration = 10 * 365 * 24 * time.Hour // sums of several stay far from overflow
+)
+
+// count is a whole number from least to maxCount.
+func count(least int) kind[int] {
+	return kind[int]{
+		name: "number",
+		want: "a whole number from " + strconv.Itoa(least) + " to " + strconv.Itoa(maxCount),
+		parse: func(s string) (int, bool) {
+			n, err := strconv.Atoi(s)
+			return n, err == nil && n >= least && n <= maxCount
+		},
+	}
+}
+
+// duration is a time span from least to maxDuration, in Go's syntax or in days.
+func duration(least time.Duration) kind[time.Duration] {
+	return kind[time.Duration]{
+		name: "duration",
+		want: "a duration from " + shortDuration(least) + " to " + shortDuration(maxDuration) + ", such as 30s, 12h or 400d",
+		parse: func(s string) (time.Duration, bool) {
+			d, ok := parseDuration(s)
+			return d, ok && d >= least && d <= maxDuration
+		},
+		show: func(d time.Duration) any { return shortDuration(d) },
+	}
+}
+
+var days = regexp.MustCompile(`^([0-9]{1,5})d(.*)$`) // five digits cannot overflow
+
+// parseDuration reads what [time.ParseDuration] reads, and whole days before it.
+func parseDuration(s string) (time.Duration, bool) {
+	if m := days.FindStringSubmatch(s); m != nil {
+		n, _ := strconv.Atoi(m[1]) // digits only
+		rest, ok := time.Duration(0), true
+		if m[2] != "" {
+			rest, ok = parseDuration(m[2])
+		}
+		return time.Duration(n)*24*time.Hour + rest, ok && rest >= 0
+	}
+	d, err := time.ParseDuration(s)
+	return d, err == nil
+}
+
+// shortDuration is d as a person would write it: 24h and 400d, not 24h0m0s.
+func shortDuration(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d >= 2*day && d%day == 0 {
+		return strconv.FormatInt(int64(d/day), 10) + "d"
+	}
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// parseAddress checks the form only: a host that does not exist is found when
+// it is listened on.
+func parseAddress(s string) (string, bool) {
+	host, port, err := net.SplitHostPort(s)
+	_, portErr := strconv.ParseUint(port, 10, 16)
+	return s, err == nil && portErr == nil && !strings.ContainsAny(host, " \t\r\n/@")
+}
+
+func parseStore(s string) (string, bool) {
+	path, ok := strings.CutPrefix(s, "sqlite:")
+	return s, ok && path != ""
+}
+
+func parseTenants(s string) ([]string, bool) {
+	var names []string
+	if s == "" {
+		return nil, true
+	}
+	for name := range strings.SplitSeq(s, ",") {
+		name = strings.TrimSpace(name)
+		if access.CheckTenant(name) != nil {
+			return nil, false
+		}
+		names = append(names, name)
+	}
+	return names, true
+}
+
+var password = regexp.MustCompile(`(://[^/@:]*:).*(@)|((?i:password=)).*`)
+
+// withoutPassword is text, which may be a store's URL, as it may be shown: a
+// password is hidden in each of the places where PostgreSQL takes one.
+func withoutPassword(text string) string {
+	return password.ReplaceAllString(text, "$1$3…$2")
+}
