@@ -21,13 +21,13 @@ const (
 
 // appendJSON appends the problem as RFC 9457 has it.
 func (p *problem) appendJSON(b []byte, requestID, detail string, issues []issue) []byte {
-	b = append(append(append(b, `{"type":"/docs/problems/`...), p.code...), `","title":`...)
-	b = jcs.AppendString(b, p.title)
-	b = strconv.AppendInt(append(b, `,"status":`...), int64(p.status), 10)
+	b = append(append(append(b, `{"type":"/docs/problems/`...), p.Code...), `","title":`...)
+	b = jcs.AppendString(b, p.Title)
+	b = strconv.AppendInt(append(b, `,"status":`...), int64(p.Status), 10)
 	b = jcs.AppendString(append(b, `,"detail":`...), detail)
-	b = append(append(append(b, `,"code":"`...), p.code...), `","request_id":"`...)
-	b = append(append(append(b, requestID...), `","retryable":`...), strconv.FormatBool(p.retryable)...)
-	b = append(append(b, `,"same_key":`...), strconv.FormatBool(p.sameKey)...)
+	b = append(append(append(b, `,"code":"`...), p.Code...), `","request_id":"`...)
+	b = append(append(append(b, requestID...), `","retryable":`...), strconv.FormatBool(p.Retryable)...)
+	b = append(append(b, `,"same_key":`...), strconv.FormatBool(p.SameKey)...)
 	if len(issues) > 0 {
 		b = appendIssues(append(b, `,"errors":`...), issues)
 	}
@@ -53,7 +53,7 @@ func appendIssues(b []byte, issues []issue) []byte {
 // answer is the problem as an answer. Retry-After is the only header line that
 // depends on it.
 func (p *problem) answer(requestID, detail string, issues []issue) once.Answer {
-	a := once.Answer{Status: p.status, Header: problemHeader, Body: p.appendJSON(nil, requestID, detail, issues)}
+	a := once.Answer{Status: p.Status, Header: problemHeader, Body: p.appendJSON(nil, requestID, detail, issues)}
 	if after := p.retryAfter(); after != "" {
 		a.Header = []once.Field{problemHeader[0], {Name: "Retry-After", Value: after}}
 	}
@@ -72,7 +72,7 @@ var (
 func summary(issues []issue) string {
 	switch n := len(issues); n {
 	case 0:
-		return invalid.find().title + "."
+		return invalid.find().Title + "."
 	case 1:
 		return issues[0].detail
 	default:

@@ -33,13 +33,15 @@ const (
 
 // problem is one class of errors of the API: what a client may do about it, and
 // what its page in the reference says.
+//
+// Its members are exported for the pages' templates.
 type problem struct {
-	code      code
-	status    int
-	title     string
-	retryable bool   // the same request may succeed later, unmended
-	sameKey   bool   // with this key; otherwise only with a new one
-	text      string // for /docs/problems/CODE
+	Code      code
+	Status    int
+	Title     string
+	Retryable bool   // the same request may succeed later, unmended
+	SameKey   bool   // with this key; otherwise only with a new one
+	Text      string // for /docs/problems/CODE
 }
 
 // problems is every error that the API answers with. The codes in the OpenAPI
@@ -98,7 +100,7 @@ var problems = []problem{
 // find returns the problem of a code; every code has one.
 func (c code) find() *problem {
 	for i := range problems {
-		if problems[i].code == c {
+		if problems[i].Code == c {
 			return &problems[i]
 		}
 	}
@@ -108,7 +110,7 @@ func (c code) find() *problem {
 // retryAfter is how many seconds a client should let pass, "" if it need not
 // come again.
 func (p *problem) retryAfter() string {
-	if p.retryable && p.status != http.StatusInternalServerError {
+	if p.Retryable && p.Status != http.StatusInternalServerError {
 		return "1"
 	}
 	return ""

@@ -46,6 +46,11 @@ func (a *API) table() []*route {
 		{path: "/healthz", endpoints: []*endpoint{public((*exchange).live)}},
 		{path: "/readyz", endpoints: []*endpoint{public((*exchange).ready)}},
 		{path: "/metrics", endpoints: []*endpoint{public((*exchange).showMetrics)}},
+		{path: "/openapi.json", endpoints: []*endpoint{public((*exchange).showOpenAPI)}},
+		{path: "/docs", endpoints: []*endpoint{public((*exchange).showReference)}},
+		{path: "/docs/problems/{$}", endpoints: []*endpoint{public((*exchange).showProblems)}},
+		{path: "/docs/problems/{code}", endpoints: []*endpoint{public((*exchange).showProblem)}},
+		{path: "/{$}", endpoints: []*endpoint{public((*exchange).showHome)}},
 	}
 }
 

@@ -82,7 +82,7 @@ type Config struct {
 	// Defaults to slog.Default().
 	Log *slog.Logger
 
-	// Version of the program, as /metrics and /openapi.json show it.
+	// Version of the program, as /metrics and the pages show it.
 	//
 	// Defaults to "dev".
 	Version string
@@ -126,6 +126,7 @@ type API struct {
 	mux      *http.ServeMux
 	routes   []*route
 	metrics  *metrics
+	pages    *pages
 	draining atomic.Bool
 }
 
@@ -135,11 +136,16 @@ func New(cfg Config) (*API, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
+	pages, err := renderPages(cfg.Version)
+	if err != nil {
+		return nil, err
+	}
 	tenants := &tenants{secret: cfg.Secret, rate: rate.Limit(cfg.Rate), burst: cfg.Burst, by: map[string]*tenant{}}
 	a := &API{
 		executor: cfg.Executor, store: cfg.Store, rules: cfg.Rules, log: cfg.Log,
 		doorman: newDoorman(cfg.Store, tenants, cfg.DevKey),
 		metrics: newMetrics(cfg.Executor, cfg.Version),
+		pages:   pages,
 	}
 	a.routes = a.table()
 	a.mux = a.register(a.routes)
