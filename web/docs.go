@@ -93,8 +93,6 @@ var pageFuncs = template.FuncMap{
 	"typeOf":   typeOf,
 	"lastStep": lastStep,
 	"has":      func(list []string, s string) bool { return slices.Contains(list, s) },
-		return problemView{p.code, p.status, p.title, p.retryable, p.sameKey, p.text}
-	},
 }
 
 // prose makes code of what stands between backticks.
