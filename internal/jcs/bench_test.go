@@ -1,6 +1,7 @@
 package jcs_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -29,6 +30,21 @@ func BenchmarkParseAndCanonicalise(b *testing.B) {
 				dst = v.AppendCanonical(dst[:0])
 			}
 		})
+	}
+}
+
+func BenchmarkParseOfManyMembers(b *testing.B) {
+	var text strings.Builder
+	for i := range 100_000 {
+		fmt.Fprintf(&text, `,"%x":%d`, uint32(i)*2654435761, i)
+	}
+	src := []byte("{" + text.String()[1:] + "}")
+	b.SetBytes(int64(len(src)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := jcs.Parse(src, 32); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

@@ -10,8 +10,8 @@ const (
 
 // Parse reads exactly one JSON text (RFC 8259); white space may stand around
 // it. Arrays and objects may be nested maxDepth deep, where a scalar has depth
-// 0 and [] has depth 1. The Value keeps src and at most 8 times its memory
-// besides. The error is an [*Error]; if several things are wrong, it names one.
+// 0 and [] has depth 1. The Value keeps src and 16 bytes for each value and name
+// in it. The error is an [*Error]; if several things are wrong, it names one.
 func Parse(src []byte, maxDepth int) (Value, error) {
 	if len(src) > MaxLen {
 		return Value{}, &Error{MaxLen, Syntax, "the text is too long"}
