@@ -57,8 +57,8 @@ func readCloseAccount(f *form, tenant, id string, body jcs.Value) ledger.Command
 // updateAccount is PUT /v1/accounts/{id}: idempotent by itself, so it needs no
 // key.
 func (x *exchange) updateAccount() {
-	s := borrow()
-	defer s.giveBack()
+	s := x.api.borrow()
+	defer x.api.giveBack(s)
 	body, bad := readBody(x.r, s, MaxBody)
 	if bad != nil {
 		x.refuse(bad.code, bad.detail)

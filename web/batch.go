@@ -1,7 +1,7 @@
 package web
 
 import (
-	"context"
+	"cmp"
 	"strconv"
 
 	"github.com/oncepay/oncepay/engine"
@@ -12,8 +12,8 @@ import (
 // batch is POST /v1/transfers/batch. Each item is the POST /v1/transfers with
 // its idempotency_key, and is answered like it; they are independent.
 func (x *exchange) batch() {
-	s := borrow()
-	defer s.giveBack()
+	s := x.api.borrow()
+	defer x.api.giveBack(s)
 	body, bad := readBody(x.r, s, MaxBatchBody)
 	if bad != nil {
 		x.refuse(bad.code, bad.detail)
@@ -24,12 +24,12 @@ func (x *exchange) batch() {
 		x.invalid(issues)
 		return
 	}
-	wait := readWait(x.r.Header)
+	most := readWait(x.r.Header)
 	results := make([]engine.Outcome, len(items))
-	jobs, places := x.orders(items, s, wait == 0, results)
-	ctx, cancel := context.WithTimeout(x.r.Context(), patience(wait))
-	defer cancel()
-	for i, o := range x.api.executor.DoAll(ctx, jobs) {
+	jobs, places := x.orders(items, s, most == 0, results)
+	p := x.api.wait(x.r.Context(), cmp.Or(most, DefaultWait))
+	defer p.giveBack()
+	for i, o := range x.api.executor.DoAll(p, jobs) {
 		results[places[i]] = o
 	}
 	x.answerBatch(results)

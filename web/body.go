@@ -7,7 +7,6 @@ import (
 	"mime"
 	"net/http"
 	"strings"
-	"sync"
 
 	"github.com/oncepay/oncepay/internal/jcs"
 )
@@ -20,13 +19,16 @@ type scratch struct{ body, out []byte }
 // are small, and a large one should not stay for ever.
 const keepScratch = 64 << 10
 
-var scratches = sync.Pool{New: func() any { return &scratch{body: make([]byte, 0, 1024), out: make([]byte, 0, 1024)} }}
+func (a *API) borrow() *scratch {
+	if s, ok := a.scratches.Get().(*scratch); ok {
+		return s
+	}
+	return &scratch{body: make([]byte, 0, 1024), out: make([]byte, 0, 1024)}
+}
 
-func borrow() *scratch { return scratches.Get().(*scratch) }
-
-func (s *scratch) giveBack() {
+func (a *API) giveBack(s *scratch) {
 	if cap(s.body) <= keepScratch && cap(s.out) <= keepScratch {
-		scratches.Put(s)
+		a.scratches.Put(s)
 	}
 }
 

@@ -55,8 +55,7 @@ func (x *exchange) set(name, value string) {
 
 // expires advertises until when the key is kept.
 func (x *exchange) expires(at time.Time) {
-	var b [len(ledger.TimeFormat)]byte
-	x.set("Idempotency-Expires", string(at.UTC().AppendFormat(b[:0], ledger.TimeFormat)))
+	x.set("Idempotency-Expires", at.UTC().Format(ledger.TimeFormat))
 }
 
 // send answers.

@@ -1,7 +1,7 @@
 package web
 
 import (
-	"context"
+	"cmp"
 	"time"
 
 	"github.com/oncepay/oncepay/engine"
@@ -23,6 +23,7 @@ type operation struct {
 // order is one request as a job for the executor, and how it is answered.
 type order struct {
 	engine.Job
+	form      form
 	op        *operation
 	requestID string
 	instead   once.Answer // given if the key is not known: the request is refused
@@ -37,8 +38,8 @@ func (x *exchange) execute(op *operation) {
 		x.refuse(wrong.code, wrong.detail)
 		return
 	}
-	s := borrow()
-	defer s.giveBack()
+	s := x.api.borrow()
+	defer x.api.giveBack(s)
 	body, bad := readBody(x.r, s, MaxBody)
 	if bad != nil {
 		x.refuse(bad.code, bad.detail)
@@ -47,9 +48,9 @@ func (x *exchange) execute(op *operation) {
 	s.out = body.AppendCanonical(s.out[:0])
 	t := x.caller.tenant
 	o := x.order(op, key, t.fingerprint(x.r.Method, x.r.URL.Path, s.out), body)
-	wait := readWait(x.r.Header)
-	o.NoWait = wait == 0
-	x.answer(x.do(&o.Job, wait))
+	most := readWait(x.r.Header)
+	o.NoWait = most == 0
+	x.answer(x.do(&o.Job, most))
 }
 
 // order makes a job of a request. A body that is wrong, and a request over the
@@ -61,14 +62,13 @@ func (x *exchange) order(op *operation, key string, fp once.Fingerprint, body jc
 	o.Tenant = t.id
 	o.Request = once.Request{Key: once.Key{Tenant: t.id, ID: key}, Fingerprint: fp, Operation: op.name}
 	o.Reply = o.reply
-	var f form
 	if !t.take() {
 		o.refuse(rateLimited, overRate, nil)
-	} else if f.object(body) {
-		o.Command = op.read(&f, t.id, x.r.PathValue("id"), body)
+	} else if o.form.object(body) {
+		o.Command = op.read(&o.form, t.id, x.r.PathValue("id"), body)
 	}
-	if len(f.issues) > 0 {
-		o.refuse(invalid, summary(f.issues), f.issues)
+	if issues := o.form.issues; len(issues) > 0 {
+		o.refuse(invalid, summary(issues), issues)
 	}
 	return o
 }
@@ -120,21 +120,12 @@ func refusalAnswer(r *ledger.Refusal, requestID string) once.Answer {
 	return code(r.Code).find().answer(requestID, sentence(r.Detail), issues)
 }
 
-// do has a job done, and waits for it.
-func (x *exchange) do(j *engine.Job, wait time.Duration) engine.Outcome {
-	ctx, cancel := context.WithTimeout(x.r.Context(), patience(wait))
-	defer cancel()
-	return x.api.executor.Do(ctx, j)
-}
-
-// patience is how long a request is waited for. One that does not want to wait
-// for others is not kept waiting by the executor (Job.NoWait), but its own
-// execution takes a commit's time.
-func patience(wait time.Duration) time.Duration {
-	if wait == 0 {
-		return DefaultWait
-	}
-	return wait
+// do has a job done, and waits for it. A request that does not want to wait for
+// others (Job.NoWait) still waits for its own execution, a commit's time.
+func (x *exchange) do(j *engine.Job, most time.Duration) engine.Outcome {
+	p := x.api.wait(x.r.Context(), cmp.Or(most, DefaultWait))
+	defer p.giveBack()
+	return x.api.executor.Do(p, j)
 }
 
 // answer sends what became of a job.

@@ -26,6 +26,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -122,12 +123,15 @@ type API struct {
 	log      *slog.Logger
 
 	doorman  *doorman
-	ids      requestIDs
 	mux      *http.ServeMux
 	routes   []*route
 	metrics  *metrics
 	pages    *pages
 	draining atomic.Bool
+
+	ids       requestIDs
+	scratches sync.Pool // of *scratch
+	patients  sync.Pool // of *patience
 }
 
 // New makes the API. It fails if cfg lacks what is required.
