@@ -1,0 +1,45 @@
+# Everything a developer types. `make` alone lists it.
+
+GO ?= go
+FUZZTIME ?= 30s
+SEEDS ?= 1000
+TAGS = integration,crashtest
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test race lint bench sim fuzz cover
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/oncepay: static, needs nothing else on the machine
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/oncepay ./cmd/oncepay
+
+run: ## serve for development on 127.0.0.1:8080 (API key sk_dev)
+	$(GO) run ./cmd/oncepay serve --dev
+
+test: ## run every test, with the race detector; installs what that needs
+	scripts/deps
+	$(GO) test -race -count=1 -tags integration -timeout 15m ./...
+
+race: ## run the tests that need nothing installed but a C compiler, with the race detector
+	$(GO) test -race ./...
+
+lint: ## check form: gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags $(TAGS) ./...
+	$(GO) tool staticcheck ./...
+	$(GO) tool staticcheck -tags $(TAGS) ./...
+
+bench: build ## measure this machine: oncepay next to a bare net/http handler
+	bin/oncepay bench suite
+
+sim: ## run SEEDS (1000) histories through the simulator
+	$(GO) run ./cmd/oncepay simulate --seeds $(SEEDS)
+
+fuzz: ## fuzz each target for FUZZTIME (30s)
+	scripts/fuzz $(FUZZTIME)
+
+cover: ## say how much of the code the tests run; cover.out has the lines
+	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...
+	$(GO) tool cover -func=cover.out | tail -n 1
