@@ -65,6 +65,15 @@ func TestHelpHasThreeNames(t *testing.T) {
 	}
 }
 
+func TestOnlyTheArgumentsThatWereGivenCount(t *testing.T) {
+	before := os.Args
+	t.Cleanup(func() { os.Args = before })
+	os.Args = []string{"oncepay", "version"}
+	if got := oncepay(nil); got != oncepay(nil, "help") {
+		t.Errorf("without arguments it says %+v", got)
+	}
+}
+
 // transcript runs each line of a file in testdata that begins with "$ " and
 // compares what the program says to what the file says that it says.
 func transcript(t *testing.T, name string, run func([]string, ...string) outcome) {
