@@ -219,19 +219,13 @@ func (c CreateTransfer) Decide(b *Book, m Moment) (Result, error) {
 	}
 	fromRef, toRef := c.refs()
 	from, to := b.account(fromRef), b.account(toRef)
-	if err := c.checkAccounts(from, to); err != nil {
-		return Result{}, err
-	}
 	t := c.transfer(m)
 	mv := move{kind: Move, transfer: t, posted: c.Amount}
 	if c.Pending {
 		mv = move{kind: Hold, transfer: t, held: c.Amount}
 	}
-	debit, credit, err := mv.plan(from, to)
+	debit, credit, err := c.plan(mv, from, to)
 	if err != nil {
-		return Result{}, err
-	}
-	if err := checkFunds(from, debit); err != nil {
 		return Result{}, err
 	}
 	b.writeTransfer(t)
@@ -253,6 +247,18 @@ func (c CreateTransfer) check(now time.Time) error {
 		return refuse(Invalid, "/expires_at", "a hold expires in the future")
 	}
 	return nil
+}
+
+// plan says where both accounts stand after mv, or refuses it. It changes
+// nothing.
+func (c CreateTransfer) plan(mv move, from, to *Account) (debit, credit Balance, err error) {
+	if err := c.checkAccounts(from, to); err != nil {
+		return debit, credit, err
+	}
+	if debit, credit, err = mv.plan(from, to); err != nil {
+		return debit, credit, err
+	}
+	return debit, credit, checkFunds(from, debit)
 }
 
 func (c CreateTransfer) checkAccounts(from, to *Account) error {

@@ -101,18 +101,12 @@ func (c ReverseTransfer) Decide(b *Book, m Moment) (Result, error) {
 func (b *Book) reverse(m Moment, t *Transfer, back CreateTransfer) (Result, error) {
 	fromRef, toRef := back.refs()
 	from, to := b.account(fromRef), b.account(toRef)
-	if err := back.checkAccounts(from, to); err != nil {
-		err.(*Refusal).Field = "" // the request has no accounts to point at
-		return Result{}, err
-	}
 	undo := back.transfer(m)
 	undo.Reverses = t.ID
 	mv := move{kind: Move, transfer: undo, posted: back.Amount}
-	debit, credit, err := mv.plan(from, to)
+	debit, credit, err := back.plan(mv, from, to)
 	if err != nil {
-		return Result{}, err
-	}
-	if err := checkFunds(from, debit); err != nil {
+		err.(*Refusal).Field = "" // the request has no members to point at
 		return Result{}, err
 	}
 	b.writeTransfer(undo)
