@@ -64,8 +64,7 @@ func (b *Book) NextEntry() int64 { return b.nextSeq }
 
 // WantAccount names an account to be loaded.
 func (b *Book) WantAccount(r Ref) {
-	if _, known := b.accounts[r]; !known {
-		b.accounts[r] = &row[Account]{}
+	if b.know(r) {
 		b.wanted.Accounts = append(b.wanted.Accounts, r)
 	}
 }
@@ -104,12 +103,31 @@ func (b *Book) PutTransfer(t *Transfer) {
 // CatchUp brings the book to what was committed while its rows were loading.
 // It copies: c stays as it is.
 func (b *Book) CatchUp(c *Changes) {
+	for _, t := range c.Transfers {
+		if b.isAbsent(t.Ref) { // whoever wants it could not name its accounts; who made it wrote them
+			b.know(Ref{t.Tenant, t.From})
+			b.know(Ref{t.Tenant, t.To})
+		}
+		b.PutTransfer(new(*t))
+	}
 	for _, a := range c.Accounts {
 		b.PutAccount(new(*a))
 	}
-	for _, t := range c.Transfers {
-		b.PutTransfer(new(*t))
+}
+
+// isAbsent says whether a transfer is wanted and was not found.
+func (b *Book) isAbsent(r Ref) bool {
+	row, wanted := b.transfers[r]
+	return wanted && row.value == nil
+}
+
+// know makes room for an account, and says whether there was none.
+func (b *Book) know(r Ref) bool {
+	_, known := b.accounts[r]
+	if !known {
+		b.accounts[r] = &row[Account]{}
 	}
+	return !known
 }
 
 // Changes returns what was written, after checking that it conserves money.

@@ -77,7 +77,9 @@ func (a *Account) Check() error {
 	case a.Entries == 0 && a.Balance != Balance{}:
 		return fmt.Errorf("ledger: account %s/%s has a balance and no entry: %+v", a.Tenant, a.ID, a.Balance)
 	}
-	if _, ok := money.Sub(a.Balance.Posted, a.Balance.Outgoing); !ok {
+	_, ok1 := money.Sub(a.Balance.Posted, a.Balance.Outgoing)
+	_, ok2 := money.Add(a.Balance.Posted, a.Balance.Incoming)
+	if !ok1 || !ok2 {
 		return fmt.Errorf("ledger: account %s/%s overflows: %+v", a.Tenant, a.ID, a.Balance)
 	}
 	return nil
