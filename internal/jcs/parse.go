@@ -4,7 +4,7 @@ import "fmt"
 
 // Limits of every text, whatever the caller allows.
 const (
-	MaxLen   = 1 << 30 // offsets are 32 bits
+	MaxLen   = 1 << 26 // the tape may be 8 times as long
 	MaxDepth = 10_000  // each level is two calls on the stack
 )
 

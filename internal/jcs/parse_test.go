@@ -131,7 +131,7 @@ func TestDepthHasALimitOfItsOwn(t *testing.T) {
 }
 
 func TestTextsThatAreTooLong(t *testing.T) {
-	_, err := Parse(make([]byte, MaxLen+1), 1) // never touched, so never really there
+	_, err := Parse(make([]byte, MaxLen+1), 1)
 	var got *Error
 	if !errors.As(err, &got) || got.Reason != Syntax {
 		t.Errorf("got %v", err)
@@ -155,21 +155,21 @@ func TestMessagesAreBounded(t *testing.T) {
 	}
 }
 
-// Four times the text takes about four times as long, whatever it is; if
-// anything were quadratic it would be sixteen times. A machine that is busy with
+// Sixteen times the text takes about sixteen times as long, whatever it is; if
+// anything were quadratic it would be 256 times. A machine that is busy with
 // something else gets three chances.
 func TestHostileTextsCostNoMoreThanTheirLength(t *testing.T) {
 	members := func(name func(i int) string) func(n int) string {
 		return func(n int) string {
 			var b strings.Builder
-			for i := range 25_000 * n {
+			for i := range 2_000 * n {
 				fmt.Fprintf(&b, `,"%s":%d`, name(i), i)
 			}
 			return "{" + b.String()[1:] + "}"
 		}
 	}
 	repeated := func(before, part, after string) func(n int) string {
-		return func(n int) string { return before + strings.Repeat(part, n<<18) + after }
+		return func(n int) string { return before + strings.Repeat(part, n<<14) + after }
 	}
 	common := strings.Repeat("p", 80)
 	for name, text := range map[string]func(n int) string{
@@ -188,9 +188,9 @@ func TestHostileTextsCostNoMoreThanTheirLength(t *testing.T) {
 		"white space":                 repeated("", "  ", "1"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			small, large := []byte(text(1)), []byte(text(4))
+			small, large := []byte(text(1)), []byte(text(16))
 			for range 3 {
-				if cost(t, large) < 10*cost(t, small) {
+				if cost(t, large) < 64*cost(t, small) {
 					return
 				}
 			}
