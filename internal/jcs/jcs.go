@@ -17,7 +17,8 @@
 //
 // An integer literal keeps every digit, since amounts that differ beyond 2^53
 // must not look the same: 9007199254740993 stays what it is. Only a literal
-// with a point or an exponent goes through a double, as in ECMAScript.
+// with a point or an exponent goes through a double, as in ECMAScript, and loses
+// what a double cannot hold.
 //
 // # What is not promised
 //
