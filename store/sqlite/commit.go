@@ -19,12 +19,13 @@ func (s *Store) Commit(ctx context.Context, c *engine.Changes) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	nums := make(map[ledger.Ref]int64, len(c.Ledger.Accounts))
-	if err := s.write(func(w *writer) error { return s.put(w, c, nums) }); err != nil {
+	err := s.write(func(w *writer) error { return s.put(w, c, nums) })
+	if err != nil {
+		s.hot.forget() // a conflict may be its own
 		return err
 	}
-	for _, a := range c.Ledger.Accounts {
-		s.hot.put(nums[a.Ref], a)
-	}
+	s.hot.committed(s.w.last.commit, c.Ledger.Accounts, nums)
+	s.checkpoints.wrote(s.w.logged())
 	return nil
 }
 
@@ -58,8 +59,7 @@ func (s *Store) put(w *writer, c *engine.Changes, nums map[ledger.Ref]int64) err
 			return err
 		}
 	}
-	_, err := w.setClock.time(c.At).exec()
-	return err
+	return w.putClock(c.At)
 }
 
 // putAccount opens an account or brings it to its next version.
@@ -67,23 +67,30 @@ func (s *Store) putAccount(w *writer, a *ledger.Account) (num int64, err error) 
 	if a.Version == 1 {
 		return w.openAccount(a)
 	}
-	k, ok := s.hot.get(a.Ref)
+	before, ok := s.hot.row(a.Ref)
 	if !ok {
-		num, before, err := readAccount(w.c, a.Ref)
-		if err != nil {
-			return 0, err
-		}
-		if before == nil {
-			return 0, engine.ErrConflict
-		}
-		k = known{num: num, version: before.Version, floor: before.Floor, closed: before.Closed, metadata: before.Metadata}
-	}
-	if k.floor != a.Floor || k.closed != a.Closed || !maps.Equal(k.metadata, a.Metadata) {
-		if err := w.changeAccount(k.num, a); err != nil {
+		if before, err = readRow(w.c, a.Ref); err != nil {
 			return 0, err
 		}
 	}
-	return k.num, w.putBalance(k.num, a)
+	if b := &before.a; b.Floor != a.Floor || b.Closed != a.Closed || !maps.Equal(b.Metadata, a.Metadata) {
+		if err := w.changeAccount(before.num, a); err != nil {
+			return 0, err
+		}
+	}
+	return before.num, w.putBalance(before.num, a)
+}
+
+// readRow reads an account that a commit brings to its next version.
+func readRow(c *conn, ref ledger.Ref) (row, error) {
+	num, a, err := readAccount(c, ref)
+	if err != nil {
+		return row{}, err
+	}
+	if a == nil {
+		return row{}, engine.ErrConflict
+	}
+	return row{num, *a}, nil
 }
 
 // write runs fn in a transaction on the writing connection, and makes sure that

@@ -83,8 +83,12 @@ func (s *Store) load(c *conn, need engine.Need, rows *engine.Rows) error {
 			rows.Keys = append(rows.Keys, r)
 		}
 	}
+	commit, err := c.snapshotCommit()
+	if err != nil {
+		return err
+	}
 	for _, ref := range need.Rows.Accounts {
-		a, err := s.loadAccount(c, ref)
+		a, err := s.loadAccount(c, ref, commit)
 		if err != nil {
 			return err
 		}
@@ -128,13 +132,31 @@ func loadKey(c *conn, k once.Key) (r once.Record, err error) {
 
 const selectAccount = "SELECT " + accountColumns + accountTables + "WHERE a.tenant = ? AND a.id = ?"
 
-// loadAccount reads an account; nil if there is none.
-func (s *Store) loadAccount(c *conn, ref ledger.Ref) (*ledger.Account, error) {
+const selectCommit = "SELECT value FROM meta WHERE name = 'commit'"
+
+// snapshotCommit is the commit that the snapshot is as of.
+func (c *conn) snapshotCommit() (n int64, err error) {
+	q, err := c.stmt(selectCommit)
+	if err != nil {
+		return 0, err
+	}
+	if q.next(&err) {
+		n = q.columnInt(0)
+		q.reset()
+	}
+	return n, err
+}
+
+// loadAccount returns an account as of the snapshot; nil if there is none.
+func (s *Store) loadAccount(c *conn, ref ledger.Ref, commit int64) (*ledger.Account, error) {
+	if a, ok := s.hot.account(ref, commit); ok {
+		return a, nil
+	}
 	num, a, err := readAccount(c, ref)
 	if err != nil || a == nil {
 		return nil, err
 	}
-	s.hot.put(num, a)
+	s.hot.loaded(num, a, commit)
 	return a, nil
 }
 

@@ -9,12 +9,13 @@ import (
 // openOwner opens the connection that writes.
 func openOwner(path string, cacheBytes int) (*conn, error) {
 	return openWith(path, readWrite,
+		"PRAGMA page_size = 4096",
 		"PRAGMA journal_mode = WAL",
 		// FULL syncs the log at every commit. NORMAL would lose the last commits
 		// in a power cut.
 		"PRAGMA synchronous = FULL",
 		// The log is checkpointed beside the writer, not by it.
-		"PRAGMA wal_autocheckpoint = 1000",
+		"PRAGMA wal_autocheckpoint = 0",
 		fmt.Sprintf("PRAGMA journal_size_limit = %d", logSizeLimit),
 		"PRAGMA busy_timeout = 5000",
 		"PRAGMA temp_store = MEMORY",

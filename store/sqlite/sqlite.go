@@ -92,6 +92,8 @@ type Store struct {
 
 	since  time.Time
 	secret []byte
+
+	checkpoints *checkpointer
 }
 
 // ErrClosed means that the store was closed.
@@ -109,7 +111,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if err := makeDirectory(filepath.Dir(cfg.Path)); err != nil {
 		return nil, fmt.Errorf("sqlite: open: %w", err)
 	}
-	s := &Store{cfg: cfg, hot: newHot()}
+	s := &Store{cfg: cfg}
 	if s.lock, err = own(cfg.Path + ".lock"); err != nil {
 		return nil, err
 	}
@@ -145,6 +147,10 @@ func (s *Store) open(ctx context.Context) error {
 	if s.Reader, err = newReader(s.cfg.Path, s.cfg.CacheBytes*3/8, s.secret); err != nil {
 		return err
 	}
+	if s.checkpoints, err = newCheckpointer(s.cfg.Path); err != nil {
+		return err
+	}
+	go s.keepLogShort()
 	return syncDirectory(filepath.Dir(s.cfg.Path))
 }
 
@@ -158,6 +164,7 @@ func (s *Store) recall(c *conn) (err error) {
 		return err
 	}
 	s.since = fromMicros(clock)
+	s.hot = newHot(s.w.last.commit)
 	last, err := c.integer("SELECT max(seq) FROM entries")
 	s.nextEntry.Store(last + 1)
 	return err
@@ -186,17 +193,21 @@ func (s *Store) Ping(ctx context.Context) error {
 // called while an executor still uses it.
 func (s *Store) Close() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if errors.Is(s.broken, ErrClosed) {
+	closed := errors.Is(s.broken, ErrClosed)
+	s.broken = errors.Join(s.broken, ErrClosed)
+	s.mu.Unlock()
+	if closed {
 		return nil
 	}
-	s.broken = cmp.Or(s.broken, ErrClosed)
 	return s.release()
 }
 
 // release closes whatever is open, the lock last.
 func (s *Store) release() error {
 	var errs []error
+	if s.checkpoints != nil {
+		errs = append(errs, s.checkpoints.close())
+	}
 	if s.Reader != nil {
 		errs = append(errs, s.Reader.Close())
 	}

@@ -2,10 +2,12 @@ package sqlite
 
 import (
 	"errors"
+	"time"
 
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
 	"github.com/oncepay/oncepay/outbox"
+	lib "modernc.org/sqlite/lib"
 )
 
 // writer is the connection that writes, with its statements. It numbers the
@@ -17,7 +19,7 @@ type writer struct {
 
 	insertAccount, updateAccount, insertBalance, updateBalance *stmt
 	insertTransfer, updateTransfer, insertEntry, insertMark    *stmt
-	insertKey, insertAnswer, insertEvent, setClock             *stmt
+	insertKey, insertAnswer, insertEvent, setMeta              *stmt
 
 	last   numbers // of what is committed
 	next   numbers // of what is being written
@@ -25,7 +27,7 @@ type writer struct {
 }
 
 // numbers are the last row numbers of the tables that number for themselves.
-type numbers struct{ account, key, event int64 }
+type numbers struct{ commit, account, key, event int64 }
 
 func (w *writer) prepare() error {
 	for _, p := range []struct {
@@ -48,7 +50,7 @@ func (w *writer) prepare() error {
 		{&w.insertKey, "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&w.insertAnswer, "INSERT INTO answers VALUES (?, ?, ?, ?)"},
 		{&w.insertEvent, "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"},
-		{&w.setClock, "UPDATE meta SET value = ? WHERE name = 'clock'"},
+		{&w.setMeta, "UPDATE meta SET value = ?2 WHERE name = ?1"},
 	} {
 		var err error
 		if *p.to, err = w.c.stmt(p.sql); err != nil {
@@ -64,6 +66,7 @@ func (w *writer) count() (err error) {
 		to  *int64
 		sql string
 	}{
+		{&w.last.commit, selectCommit},
 		{&w.last.account, "SELECT max(num) FROM accounts"},
 		{&w.last.key, "SELECT max(num) FROM keys"},
 		{&w.last.event, "SELECT max(seq) FROM events"},
@@ -100,6 +103,23 @@ func (w *writer) undo(err error) error {
 		return &commitError{errors.Join(err, undone)}
 	}
 	return err
+}
+
+// putClock writes when the commit is, and which one it is.
+func (w *writer) putClock(at time.Time) error {
+	w.next.commit++
+	if _, err := w.setMeta.text("clock").time(at).exec(); err != nil {
+		return err
+	}
+	_, err := w.setMeta.text("commit").int(w.next.commit).exec()
+	return err
+}
+
+// logged is how many pages are in the log. It is not worth an error: what is
+// wrong with the log shows at the next write.
+func (w *writer) logged() int {
+	n, _, _ := w.c.checkpoint(lib.SQLITE_CHECKPOINT_NOOP)
+	return n
 }
 
 func (w *writer) openAccount(a *ledger.Account) (num int64, err error) {
