@@ -51,7 +51,7 @@ type Config struct {
 
 	// Rate is the number of requests that become due each second (open loop).
 	// The default, 0, sends the next request as soon as an answer has arrived
-	// (closed loop).
+	// (closed loop). A storm has none.
 	Rate float64
 
 	// Duration is how long requests are started. Defaults to 10 seconds, or
@@ -106,12 +106,10 @@ func (c Config) withDefaults() Config {
 	c.BatchSize = cmp.Or(c.BatchSize, 100)
 	c.Keys = cmp.Or(c.Keys, UUIDv7)
 	c.RequestTimeout = cmp.Or(c.RequestTimeout, 10*time.Second)
-	switch {
-	case c.Scenario == Storm:
-		c.Connections = cmp.Or(c.Connections, 1_000)
-	default:
-		c.Connections = cmp.Or(c.Connections, 64)
+	if c.Scenario == Storm {
+		c.Connections, c.Rate = cmp.Or(c.Connections, 1_000), 0
 	}
+	c.Connections = cmp.Or(c.Connections, 64)
 	if c.Requests > 0 {
 		c.Duration = cmp.Or(c.Duration, 10*time.Minute)
 	}

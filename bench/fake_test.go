@@ -22,7 +22,6 @@ type fake struct {
 	transfers map[string]receipt
 	answers   map[string][]byte // by key
 	posts     map[string]int    // requests by path
-	seen      map[string]int    // requests by key
 	hold      func(n int) fate  // what becomes of the n-th POST of a transfer; may be nil
 	orders    int
 }
@@ -54,7 +53,7 @@ const (
 
 func newFake(t testing.TB, l lie) *fake {
 	f := &fake{lie: l, accounts: map[string]int64{}, transfers: map[string]receipt{}, answers: map[string][]byte{},
-		posts: map[string]int{}, seen: map[string]int{}}
+		posts: map[string]int{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/accounts", f.open)
 	mux.HandleFunc("GET /v1/accounts/{id}", f.account)
@@ -107,25 +106,31 @@ func (f *fake) account(w http.ResponseWriter, r *http.Request) {
 
 func (f *fake) transfer(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
-	fate := f.next()
-	switch fate {
+	f.suffer(w, func() func() {
+		out, replayed := f.book(r.Header.Get("Idempotency-Key"), body)
+		return func() {
+			if replayed {
+				w.Header().Set("Idempotency-Replayed", "true")
+			}
+			w.WriteHeader(http.StatusCreated)
+			_, _ = w.Write(out)
+		}
+	})
+}
+
+// suffer executes and answers, as far as the network lets it.
+func (f *fake) suffer(w http.ResponseWriter, execute func() (answer func())) {
+	switch f.next() {
 	case lostBefore:
 		hangUp(w)
-		return
+	case lostAfter:
+		execute()
+		hangUp(w)
 	case busy:
 		w.WriteHeader(http.StatusServiceUnavailable)
-		return
+	default:
+		execute()()
 	}
-	out, replayed := f.book(r.Header.Get("Idempotency-Key"), body)
-	if fate == lostAfter {
-		hangUp(w)
-		return
-	}
-	if replayed {
-		w.Header().Set("Idempotency-Replayed", "true")
-	}
-	w.WriteHeader(http.StatusCreated)
-	_, _ = w.Write(out)
 }
 
 func (f *fake) next() fate {
@@ -155,8 +160,15 @@ func (f *fake) batch(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
+	f.suffer(w, func() func() {
+		results := f.bookAll(b.Transfers)
+		return func() { fmt.Fprintf(w, `{"results":[%s]}`, results) }
+	})
+}
+
+func (f *fake) bookAll(items []json.RawMessage) string {
 	var results []string
-	for _, item := range b.Transfers {
+	for _, item := range items {
 		var key struct {
 			Key string `json:"idempotency_key"`
 		}
@@ -164,7 +176,7 @@ func (f *fake) batch(w http.ResponseWriter, r *http.Request) {
 		out, replayed := f.book(key.Key, item)
 		results = append(results, fmt.Sprintf(`{"status":201,"replayed":%t,"body":%s}`, replayed, strings.TrimSpace(string(out))))
 	}
-	fmt.Fprintf(w, `{"results":[%s]}`, strings.Join(results, ","))
+	return strings.Join(results, ",")
 }
 
 // book executes a transfer, or finds the answer that its key has.
@@ -175,7 +187,6 @@ func (f *fake) book(key string, body []byte) (out []byte, replayed bool) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.seen[key]++
 	lying := len(f.answers)%10 == 9
 	if out, ok := f.answers[key]; ok && f.lie != runsAnew {
 		if f.lie == otherBytes {

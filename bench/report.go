@@ -80,7 +80,10 @@ func (r *run) report(elapsed time.Duration, missed uint64) Report {
 		Target: r.cfg.Target, Scenario: r.cfg.Scenario, Run: fmt.Sprintf("%016x", r.plan.run), Seed: r.cfg.Seed,
 		Connections: r.cfg.Connections, Rate: r.cfg.Rate, Seconds: elapsed.Seconds(),
 		Requests: t.sent, PerSecond: float64(t.sent-t.failed) / elapsed.Seconds(),
-		Errors: t.errors, Late: t.late, LatestMS: millis(t.latest), Missed: missed,
+		Errors: t.errors, Missed: missed,
+	}
+	if r.cfg.Rate > 0 { // a closed loop has no moment to be late for
+		report.Late, report.LatestMS = t.late, millis(t.latest)
 	}
 	for c := range classes {
 		if counts := &t.classes[c]; counts.requests > 0 {

@@ -67,7 +67,7 @@ func newRun(ctx context.Context, cfg Config, to io.Writer) (*run, error) {
 	r := &run{cfg: cfg, plan: p, tally: newTally(), outcomes: newOutcomes(p), faults: &faults{}, progress: newProgress(to)}
 	for range cfg.Connections {
 		r.workers = append(r.workers, &worker{
-			run: r, wire: newWire(ctx, target, cfg.RequestTimeout), desk: newDesk(p, target, cfg.APIKey, cfg.Scenario == Raw)})
+			run: r, wire: newWire(ctx, target, cfg.RequestTimeout), desk: newDesk(p, target, cfg.APIKey)})
 	}
 	return r, nil
 }

@@ -133,6 +133,37 @@ func TestUnknownOutcomesAreSettledBeforeBalancesAreJudged(t *testing.T) {
 	}
 }
 
+func TestABatchWithoutAnAnswerIsSettledItemByItem(t *testing.T) {
+	f := newFake(t, honest)
+	f.hold = func(n int) fate {
+		if n > 40 {
+			return arrives
+		}
+		return fate(n % 4)
+	}
+	cfg := small(f)
+	cfg.Mix, cfg.Requests = Mix{Batch: 100}, 40
+	report, err := Run(t.Context(), cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := report.Audit; a.Unknown != 20*7 || a.Acknowledged != 30*7 {
+		t.Errorf("audit is %+v, want 20 batches of 7 unknown and 30 acknowledged", a)
+	}
+}
+
+func TestWhatStaysUnknownIsNoPassedAudit(t *testing.T) {
+	t.Parallel() // it waits for the last of the audit's repeats
+	f := newFake(t, honest)
+	f.hold = func(int) fate { return lostAfter }
+	cfg := small(f)
+	cfg.Requests = 1
+	report, err := Run(t.Context(), cfg, nil)
+	if err == nil || errors.Is(err, ErrWrong) || report.Audit.Unsettled != 1 || report.Audit.Accounts != 0 {
+		t.Errorf("err is %v and the audit %+v; want an error that says nothing of a wrong server, and no balance judged", err, report.Audit)
+	}
+}
+
 func TestNothingIsSentTwiceWhenAReusedConnectionIsClosed(t *testing.T) {
 	f := newFake(t, honest)
 	f.hold = func(n int) fate { return fate(n % 2) } // every other request is read, then the connection is closed

@@ -173,14 +173,12 @@ const tries = 8
 // insist repeats req, which must be safe to repeat, until it has an answer that
 // will not change. What it returns after the last try may still be no such answer.
 func (w *worker) insist(ctx context.Context, req []byte) (ans answer, err error) {
-	pause := 50 * time.Millisecond
-	for range tries {
+	for try := range tries {
 		ans, err = w.wire.exchange(req)
 		final := err == nil && !inProgress(ans) && ans.status != http.StatusTooManyRequests && ans.status < 500
-		if final || sleep(ctx, pause) != nil {
+		if final || try == tries-1 || sleep(ctx, 50*time.Millisecond<<try) != nil {
 			break
 		}
-		pause *= 2
 	}
 	return ans, err
 }
