@@ -36,7 +36,7 @@ var (
 // Verdict is what Decide says of one request.
 type Verdict struct {
 	Action Action
-	Record Record // Execute: the claim to hold. Otherwise what was seen.
+	Record Record // Execute: the claim to hold. Otherwise what was seen, of an outdated key when its window was over.
 	Err    error  // Refuse: ErrMismatch or ErrExpired.
 }
 
@@ -60,7 +60,7 @@ type Rules struct {
 func Decide(seen Record, req Request, now time.Time, rules Rules) Verdict {
 	switch {
 	case seen.State == Absent && rules.outdated(req.Key.ID, now):
-		return Verdict{Action: Refuse, Record: seen, Err: ErrExpired}
+		return Verdict{Action: Refuse, Record: Record{Key: req.Key, ExpiresAt: rules.ends(req.Key.ID)}, Err: ErrExpired}
 	case seen.State == Absent, seen.State == Released: // a released key may come mended
 		return Verdict{Action: Execute, Record: seen.claim(req, now, rules)}
 	case seen.Expired(now):

@@ -176,6 +176,17 @@ func TestAKeyThatSaysItsAge(t *testing.T) {
 	}
 }
 
+// Also who is refused for a key's age is told when its window was over.
+func TestAnOutdatedKeyEndedBeforeNow(t *testing.T) {
+	req := theRequest
+	req.Key.ID = "019ca945-0a00-7abc-8abc-0123456789ab"
+	made := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	v := once.Decide(once.Record{}, req, made.Add(48*time.Hour), rules)
+	if want := made.Add(rules.Window); !v.Record.ExpiresAt.Equal(want) || v.Record.State != once.Absent || v.Record.Key != req.Key {
+		t.Errorf("got %+v, want it to end at %v", v.Record, want)
+	}
+}
+
 // What is known of a key counts for more than what the key says of itself: an
 // old key whose work is unfinished, or whose answer is kept, is served.
 func TestAnOldKeyThatIsKnownIsServed(t *testing.T) {

@@ -74,9 +74,19 @@ var earliest = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 // it may have been executed and forgotten, tombstone and all. Only UUIDv7 (RFC
 // 9562) and declared ULIDs carry a time.
 func (r Rules) outdated(key string, now time.Time) bool {
+	end := r.ends(key)
+	return !end.IsZero() && end.Before(now)
+}
+
+// ends is when the window of a key is over by the time that it carries, zero if
+// it carries none that can be believed.
+func (r Rules) ends(key string) time.Time {
 	made, dated := id.UUIDTime(key)
 	if !dated && r.ULID {
 		made, dated = id.ULIDTime(key)
 	}
-	return dated && !made.Before(earliest) && made.Add(r.Window).Before(now)
+	if !dated || made.Before(earliest) {
+		return time.Time{}
+	}
+	return made.Add(r.Window)
 }
