@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"errors"
 	"time"
 
 	"github.com/oncepay/oncepay/engine"
@@ -133,14 +134,25 @@ func (x *exchange) answer(o engine.Outcome) {
 	if o.Err != nil {
 		o.Answer = x.failedAnswer(o.Err)
 	}
-	if o.ExpiresAt.IsZero() {
-		o.ExpiresAt = x.api.now().Add(x.api.rules(x.caller.tenant.id).Window)
-	}
-	x.expires(o.ExpiresAt)
+	x.expires(x.expiry(o))
 	if o.Replayed {
 		x.set("Idempotency-Replayed", "true")
 	}
 	x.send(o.Answer)
+}
+
+// expiry is until when a key is kept. Where the executor did not come to look,
+// it would be kept from now on; where it is refused for what it says of itself,
+// its window was over by now.
+func (x *exchange) expiry(o engine.Outcome) time.Time {
+	switch {
+	case !o.ExpiresAt.IsZero():
+		return o.ExpiresAt
+	case errors.Is(o.Err, once.ErrExpired):
+		return x.api.now()
+	default:
+		return x.api.now().Add(x.api.rules(x.caller.tenant.id).Window)
+	}
 }
 
 // failedAnswer is the answer to a job that has none.

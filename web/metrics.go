@@ -22,7 +22,7 @@ type metrics struct {
 // series is the metrics of one endpoint, looked up once so that counting is an
 // addition.
 type series struct {
-	classes [6]prometheus.Counter // by status / 100
+	classes [4]prometheus.Counter // 2xx to 5xx
 	latency prometheus.Observer
 }
 
@@ -55,7 +55,7 @@ func newMetrics(executor *engine.Executor, version string) *metrics {
 func (m *metrics) series(route string) *series {
 	s := &series{latency: m.latency.WithLabelValues(route)}
 	for class := range s.classes {
-		s.classes[class] = m.requests.WithLabelValues(route, string('0'+rune(class))+"xx")
+		s.classes[class] = m.requests.WithLabelValues(route, string('2'+rune(class))+"xx")
 	}
 	return s
 }
@@ -66,7 +66,7 @@ func (m *metrics) count(x *exchange, took time.Duration) {
 	if x.end != nil {
 		s = x.end.series
 	}
-	s.classes[min(x.status/100, len(s.classes)-1)].Inc()
+	s.classes[min(max(x.status/100, 2), 5)-2].Inc()
 	s.latency.Observe(took.Seconds())
 }
 
