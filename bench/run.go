@@ -47,12 +47,11 @@ func Run(ctx context.Context, cfg Config, progress io.Writer) (Report, error) {
 		return Report{}, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	defer cancel() // closes the connections
 	r, err := newRun(ctx, cfg.withDefaults(), progress)
 	if err != nil {
 		return Report{}, err
 	}
-	defer r.hangUp()
 	return r.phases(ctx)
 }
 
@@ -147,12 +146,6 @@ func (r *run) load(ctx context.Context) (Report, error) {
 // the first request fails.
 func (r *run) connect() {
 	_ = r.all(func(w *worker) error { _ = w.wire.dial(); return nil })
-}
-
-func (r *run) hangUp() {
-	for _, w := range r.workers {
-		w.wire.close()
-	}
 }
 
 // all runs do on every worker at once and returns the first error.
