@@ -2,7 +2,6 @@ package web
 
 import (
 	"cmp"
-	"errors"
 	"time"
 
 	"github.com/oncepay/oncepay/engine"
@@ -142,17 +141,12 @@ func (x *exchange) answer(o engine.Outcome) {
 }
 
 // expiry is until when a key is kept. Where the executor did not come to look,
-// it would be kept from now on; where it is refused for what it says of itself,
-// its window was over by now.
+// it would be kept from now on.
 func (x *exchange) expiry(o engine.Outcome) time.Time {
-	switch {
-	case !o.ExpiresAt.IsZero():
-		return o.ExpiresAt
-	case errors.Is(o.Err, once.ErrExpired):
-		return x.api.now()
-	default:
+	if o.ExpiresAt.IsZero() {
 		return x.api.now().Add(x.api.rules(x.caller.tenant.id).Window)
 	}
+	return o.ExpiresAt
 }
 
 // failedAnswer is the answer to a job that has none.

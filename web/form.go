@@ -47,15 +47,6 @@ func (f *form) unknown(name string) {
 	f.fail("/"+escapePointer(name), "There is no such member here; leave it out, or correct its name.")
 }
 
-// text reads a string.
-func (f *form) text(pointer string, v jcs.Value) string {
-	s, ok := v.Text()
-	if !ok {
-		f.fail(pointer, "This must be a string, not %s.", kindName(v))
-	}
-	return s
-}
-
 // accountID reads an account's id.
 func (f *form) accountID(pointer string, v jcs.Value) string {
 	s, ok := v.Text()
