@@ -1,5 +1,7 @@
 package engine
 
+import "slices"
+
 // fairQueue holds jobs in the order in which each tenant sent them, and takes
 // one of each tenant in turn: a tenant's burst delays only its own requests.
 type fairQueue struct {
@@ -25,14 +27,27 @@ func (q *fairQueue) of(tenant string) int {
 }
 
 func (q *fairQueue) push(j *Job) {
-	l, ok := q.lanes[j.Tenant]
-	if !ok {
-		l = &lane{tenant: j.Tenant}
-		q.lanes[j.Tenant] = l
-		q.ring = append(q.ring, l)
-	}
+	l := q.lane(j.Tenant)
 	l.jobs = append(l.jobs, j)
 	q.size++
+}
+
+// putBack makes a job that was taken the first of its tenant again.
+func (q *fairQueue) putBack(j *Job) {
+	l := q.lane(j.Tenant)
+	l.jobs = slices.Insert(l.jobs, 0, j)
+	q.size++
+}
+
+// lane returns a tenant's lane; a new one has its turn after all others.
+func (q *fairQueue) lane(tenant string) *lane {
+	l, ok := q.lanes[tenant]
+	if !ok {
+		l = &lane{tenant: tenant}
+		q.lanes[tenant] = l
+		q.ring = append(q.ring, l)
+	}
+	return l
 }
 
 // pop takes the next job; the queue must not be empty.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/oncepay/oncepay/internal/id"
@@ -69,8 +70,10 @@ func NewStep(cfg Config) *Step {
 	}
 }
 
-// Effects returns what is to be done since the last call.
+// Effects returns what is to be done, given all that it was told since the last
+// call: jobs that came together are loaded together.
 func (s *Step) Effects() []Effect {
+	s.pump()
 	e := s.effects
 	s.effects = nil
 	return e
@@ -104,7 +107,6 @@ func (s *Step) Submit(j *Job, now time.Time) {
 		s.live[j.Request.Key] = &flight{}
 	}
 	s.queue.push(j)
-	s.pump()
 }
 
 func (s *Step) wait(f *flight, j *Job) {
@@ -148,7 +150,6 @@ func (s *Step) Loaded(rows Rows, err error, now time.Time) {
 	default:
 		s.next.fill(rows)
 	}
-	s.pump()
 }
 
 // Committed tells how the last Commit ended.
@@ -161,9 +162,7 @@ func (s *Step) Committed(err error, now time.Time) {
 		s.again(b, err)
 	default:
 		s.effects = append(s.effects, Effect{Resolve: b.witnesses()})
-		return
 	}
-	s.pump()
 }
 
 // Resolved brings the keys of a commit whose outcome was unknown. A commit is
@@ -174,13 +173,11 @@ func (s *Step) Resolved(rows Rows, err error, now time.Time) {
 	switch b := s.busy; {
 	case err != nil:
 		s.effects = append(s.effects, Effect{Resolve: b.witnesses()})
-		return
 	case b.committed(rows.Keys):
 		s.finish(b)
 	default:
 		s.again(b, ErrConflict)
 	}
-	s.pump()
 }
 
 // tick moves the store's clock, which never runs backwards.
@@ -190,25 +187,36 @@ func (s *Step) tick(now time.Time) {
 	}
 }
 
-// pump starts what can be started: a load, and then a decision and its commit.
+// pump starts what can be started: a load, or a decision and its commit, and
+// then the load of the next batch.
 func (s *Step) pump() {
-	if s.loading {
+	for !s.loading {
+		s.fillNext()
+		need := s.next.need()
+		if s.seqEnd-s.seq < int64(len(s.next.jobs))*ledger.EntriesPerCommand {
+			need.Entries = entryBlock
+		}
+		switch {
+		case !need.empty():
+			s.loading = true
+			s.effects = append(s.effects, Effect{Load: &need})
+		case s.busy == nil && len(s.next.jobs) > 0:
+			s.decide()
+		default:
+			return
+		}
+	}
+}
+
+// fillNext takes jobs in. While nothing commits, a batch that was begun takes in
+// no more: it would be loaded again and again, and never decided, for as long as
+// somebody sends one more.
+func (s *Step) fillNext() {
+	if len(s.next.jobs) > 0 && s.busy == nil {
 		return
 	}
 	for s.queue.size > 0 && len(s.next.jobs) < s.cfg.MaxBatch {
 		s.next.add(s.queue.pop())
-	}
-	need := s.next.need()
-	if s.seqEnd-s.seq < int64(len(s.next.jobs))*ledger.EntriesPerCommand {
-		need.Entries = entryBlock
-	}
-	if !need.empty() {
-		s.loading = true
-		s.effects = append(s.effects, Effect{Load: &need})
-		return
-	}
-	if s.busy == nil && len(s.next.jobs) > 0 {
-		s.decide()
 	}
 }
 
@@ -231,7 +239,6 @@ func (s *Step) decide() {
 	changes := &Changes{At: s.clock, Keys: b.written, Ledger: written}
 	if changes.empty() {
 		s.answer(b)
-		s.pump()
 		return
 	}
 	s.busy, b.changes = b, changes
@@ -338,8 +345,8 @@ func (s *Step) again(b *batch, err error) {
 	for _, j := range b.jobs {
 		fresh.add(j)
 	}
-	for _, j := range s.next.jobs {
-		fresh.add(j)
+	for _, j := range slices.Backward(s.next.jobs) {
+		s.queue.putBack(j) // a batch stays in its bounds, and fails for itself only
 	}
 	s.next, s.stale = fresh, s.loading
 }
@@ -363,9 +370,14 @@ func (s *Step) failBatch(b *batch, err error) {
 }
 
 func (s *Step) fail(j *Job, err error) {
+	s.effects = append(s.effects, Effect{Answer: &Answered{Job: j, Outcome: s.cfg.failed(j, err, s.clock)}})
+}
+
+// failed is the outcome of a job that was not begun.
+func (c *Config) failed(j *Job, err error, now time.Time) Outcome {
 	o := Outcome{Err: err}
 	if j.keyed() {
-		o.ExpiresAt = s.clock.Add(s.cfg.Rules(j.Request.Key.Tenant).Window)
+		o.ExpiresAt = now.Add(c.Rules(j.Request.Key.Tenant).Window)
 	}
-	s.effects = append(s.effects, Effect{Answer: &Answered{Job: j, Outcome: o}})
+	return o
 }
