@@ -24,6 +24,7 @@ type Executor struct {
 	done    chan func(*Step, time.Time) // what a load or a commit ended with
 	stopped chan struct{}
 
+	clock  clock
 	recent *recent
 	meter  meter
 	counts replayCounts
@@ -56,6 +57,7 @@ func New(store Store, cfg Config) *Executor {
 		kick: make(chan struct{}, 1), loads: make(chan load, 1), commits: make(chan *Changes, 1),
 		done: make(chan func(*Step, time.Time), 2), stopped: make(chan struct{}),
 	}
+	e.clock.start(cfg.Since)
 	go e.run()
 	go e.load()
 	go e.commit()
@@ -67,7 +69,8 @@ func New(store Store, cfg Config) *Executor {
 // the store takes too long for, get ErrInProgress. The execution goes on
 // without its caller.
 func (e *Executor) Do(ctx context.Context, j *Job) Outcome {
-	return e.await(ctx, e.start(j))
+	var leave time.Time
+	return e.await(ctx, e.start(j), &leave)
 }
 
 // DoAll executes jobs in order, and returns their outcomes in that order. They
@@ -78,8 +81,9 @@ func (e *Executor) DoAll(ctx context.Context, jobs []*Job) []Outcome {
 		calls[i] = e.start(j)
 	}
 	outcomes := make([]Outcome, len(jobs))
+	var leave time.Time // one for all: a caller that gave up does not wait for each
 	for i, c := range calls {
-		outcomes[i] = e.await(ctx, c)
+		outcomes[i] = e.await(ctx, c, &leave)
 	}
 	return outcomes
 }
@@ -91,25 +95,32 @@ func (e *Executor) start(j *Job) *call {
 	if o, ok := e.replay(j); ok {
 		c.done <- o
 	} else if err := e.send(arrival{call: c}); err != nil {
-		c.done <- Outcome{Err: err}
+		o := e.cfg.failed(j, err, e.Now())
+		e.count(j, o)
+		c.done <- o
 	}
 	return c
 }
 
-func (e *Executor) await(ctx context.Context, c *call) Outcome {
+// await waits for an outcome as long as ctx allows, and then until leave for the
+// caller's leave to be confirmed. It sets leave when it is first needed.
+func (e *Executor) await(ctx context.Context, c *call, leave *time.Time) Outcome {
 	select {
 	case o := <-c.done:
 		return e.shed(ctx, c.job, o)
 	case <-ctx.Done():
 	}
+	if leave.IsZero() {
+		*leave = time.Now().Add(leaveTime)
+	}
 	if err := e.send(arrival{call: c, leave: true}); err != nil {
-		return Outcome{Err: ErrInProgress}
+		return e.cfg.failed(c.job, ErrInProgress, e.Now())
 	}
 	select {
 	case o := <-c.done: // it was answered, or has left now
 		return o
-	case <-time.After(leaveTime):
-		return Outcome{Err: ErrInProgress}
+	case <-time.After(time.Until(*leave)):
+		return e.cfg.failed(c.job, ErrInProgress, e.Now())
 	}
 }
 
@@ -219,7 +230,7 @@ func (e *Executor) run() {
 		case <-e.kick:
 			spare = e.receive(spare)
 		case end := <-e.done:
-			end(e.step, time.Now())
+			end(e.step, e.Now())
 		}
 		e.act()
 		if e.finished() {
@@ -235,7 +246,7 @@ func (e *Executor) receive(spare []arrival) []arrival {
 	inbox := e.inbox
 	e.inbox = spare[:0]
 	e.mu.Unlock()
-	now := time.Now()
+	now := e.Now()
 	for _, a := range inbox {
 		switch {
 		case a.ask != nil:

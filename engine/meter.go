@@ -32,7 +32,6 @@ type meter struct {
 	batches, commitTime, loadTime, errors atomic.Int64
 
 	queued atomic.Int64
-	clock  atomic.Int64 // the Step's, Unix microseconds
 }
 
 // Stats returns the counts so far.
@@ -46,19 +45,8 @@ func (e *Executor) Stats() Stats {
 	}
 }
 
-// Now is the store's time: that of this machine, but never before the last
-// commit.
-func (e *Executor) Now() time.Time {
-	now, clock := time.Now().UTC(), time.UnixMicro(e.meter.clock.Load()).UTC()
-	if now.Before(clock) {
-		return clock
-	}
-	return now
-}
-
 func (m *meter) observe(s *Step) {
 	m.queued.Store(int64(s.Queued()))
-	m.clock.Store(s.clock.UnixMicro())
 }
 
 func (m *meter) loaded(took time.Duration, err error) {

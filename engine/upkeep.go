@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -27,22 +28,44 @@ type Upkeep interface {
 	Sweep(ctx context.Context, now, forget time.Time) (more bool, err error)
 }
 
-// UpkeepConfig says how a store is kept.
+// UpkeepConfig says how a store is kept. Its zero value works.
 type UpkeepConfig struct {
-	Tombstones time.Duration // how long a key is refused after it was first seen
-	Skew       time.Duration // how far the clock may jump before sweeping stops
-	Log        *slog.Logger
+	// Tombstones is how long a key is refused after it was first seen. What is
+	// older is forgotten, and would be executed again.
+	//
+	// Defaults to 400 days.
+	Tombstones time.Duration
+
+	// Skew is how far the clock may jump before sweeping stops: a clock that was
+	// set forward would have keys forgotten early.
+	//
+	// Defaults to 5 minutes.
+	Skew time.Duration
+
+	// Log is told what could not be done.
+	//
+	// Defaults to slog.Default.
+	Log *slog.Logger
+}
+
+func (c UpkeepConfig) withDefaults() UpkeepConfig {
+	c.Tombstones = cmp.Or(c.Tombstones, 400*24*time.Hour)
+	c.Skew = cmp.Or(c.Skew, 5*time.Minute)
+	c.Log = cmp.Or(c.Log, slog.Default())
+	return c
 }
 
 const (
 	upkeepPeriod = time.Second // a hold ends, and a replay is counted, about that late
 	sweepPeriod  = time.Minute
 	dueLimit     = 256 // holds that are expired at once: they take places in the queue
+	dueRounds    = 16  // how often at most in a period, so that a store that repeats itself is no endless loop
 )
 
 // Keep expires holds, counts replays and sweeps until ctx ends. Failures are
 // logged and tried again: nothing that is promised depends on it being on time.
 func (e *Executor) Keep(ctx context.Context, store Upkeep, cfg UpkeepConfig) {
+	cfg = cfg.withDefaults()
 	began, swept := time.Now(), time.Now()
 	ticker := time.NewTicker(upkeepPeriod)
 	defer ticker.Stop()
@@ -55,10 +78,14 @@ func (e *Executor) Keep(ctx context.Context, store Upkeep, cfg UpkeepConfig) {
 		}
 		e.expireHolds(ctx, store, cfg.Log)
 		e.countReplays(ctx, store, cfg.Log)
-		if time.Since(swept) >= sweepPeriod && !jumped(began, time.Now(), cfg.Skew) {
-			swept = time.Now()
-			e.sweep(ctx, store, cfg)
+		if time.Since(swept) < sweepPeriod {
+			continue
 		}
+		if swept = time.Now(); jumped(began, swept, cfg.Skew) {
+			cfg.Log.Warn("the clock has jumped: keys are kept, not dropped, until a restart", "skew", cfg.Skew)
+			continue
+		}
+		e.sweep(ctx, store, cfg)
 	}
 }
 
@@ -70,20 +97,33 @@ func jumped(began, now time.Time, skew time.Duration) bool {
 }
 
 func (e *Executor) expireHolds(ctx context.Context, store Upkeep, log *slog.Logger) {
+	for range dueRounds {
+		if !e.expireSome(ctx, store, log) {
+			return
+		}
+	}
+}
+
+// expireSome expires as many holds as may be at once, and says whether there may
+// be more. It says no if one of them could not be expired.
+func (e *Executor) expireSome(ctx context.Context, store Upkeep, log *slog.Logger) (more bool) {
 	due, err := store.DueHolds(ctx, e.Now(), dueLimit)
 	if err != nil {
 		log.Warn("holds that are due could not be read; they are expired later", "err", err)
-		return
+		return false
 	}
 	jobs := make([]*Job, len(due))
 	for i, ref := range due {
 		jobs[i] = &Job{Tenant: ref.Tenant, Command: ledger.ExpireTransfer{Ref: ref}, Reply: noReply}
 	}
+	more = len(due) == dueLimit
 	for i, o := range e.DoAll(ctx, jobs) {
 		if o.Err != nil {
 			log.Warn("a hold that is due is expired later", "transfer", due[i].ID, "err", o.Err)
+			more = false
 		}
 	}
+	return more
 }
 
 func noReply(ledger.Result, *ledger.Refusal) once.Answer { return once.Answer{} }
