@@ -25,10 +25,20 @@ type house struct {
 	log   *bytes.Buffer
 }
 
-// gate is the memory store with API keys and a tap: commits wait while it is
-// shut, and fail while it is broken.
+// backing is what a store is, but for API keys.
+type backing interface {
+	engine.Store
+	engine.Upkeep
+	AccountReader
+	TransferReader
+	KeyReader
+	EventReader
+}
+
+// gate is a store with API keys and a tap: commits wait while it is shut, and
+// fail while it is broken.
 type gate struct {
-	*engine.Memory
+	backing
 	keys map[access.Hash]access.Key
 
 	mu     sync.Mutex
@@ -40,7 +50,7 @@ func (g *gate) Commit(ctx context.Context, c *engine.Changes) error {
 	if err := g.pass(); err != nil {
 		return err
 	}
-	return g.Memory.Commit(ctx, c)
+	return g.backing.Commit(ctx, c)
 }
 
 func (g *gate) pass() error {
@@ -95,7 +105,12 @@ var errBroken = errors.New("disk I/O error on /secret/path")
 // what is acme's.
 func newHouse(t testing.TB, set func(*Config)) *house {
 	t.Helper()
-	store := &gate{Memory: engine.NewMemory(), keys: map[access.Hash]access.Key{}}
+	return newHouseOn(t, engine.NewMemory(), set)
+}
+
+func newHouseOn(t testing.TB, on backing, set func(*Config)) *house {
+	t.Helper()
+	store := &gate{backing: on, keys: map[access.Hash]access.Key{}}
 	store.admit("sk_acme", "acme", access.Full)
 	store.admit("sk_other", "other", access.Full)
 	store.admit("sk_reader", "acme", access.Read)

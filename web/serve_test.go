@@ -313,7 +313,7 @@ func listen(t *testing.T, h http.Handler) (address string) {
 
 // An API that lacks what it needs is not made.
 func TestWhatAnAPINeeds(t *testing.T) {
-	store := &gate{Memory: engine.NewMemory(), keys: map[access.Hash]access.Key{}}
+	store := &gate{backing: engine.NewMemory(), keys: map[access.Hash]access.Key{}}
 	executor := engine.New(store, engine.Config{})
 	defer executor.Close(context.Background())
 	good := Config{Executor: executor, Store: store, Secret: make([]byte, 32)}
