@@ -61,7 +61,7 @@ func (x *exchange) updateAccount() {
 	defer x.api.giveBack(s)
 	body, bad := readBody(x.r, s, MaxBody)
 	if bad != nil {
-		x.refuse(bad.code, bad.detail)
+		x.refuseBody(bad)
 		return
 	}
 	var f form

@@ -16,7 +16,7 @@ func (x *exchange) batch() {
 	defer x.api.giveBack(s)
 	body, bad := readBody(x.r, s, MaxBatchBody)
 	if bad != nil {
-		x.refuse(bad.code, bad.detail)
+		x.refuseBody(bad)
 		return
 	}
 	items, issues := readBatch(body)

@@ -61,9 +61,28 @@ func readBody(r *http.Request, s *scratch, limit int64) (jcs.Value, *mistake) {
 	}
 	v, err := jcs.Parse(s.body, MaxDepth)
 	if err != nil {
-		return jcs.Value{}, &mistake{badJSON, err.Error()}
+		return jcs.Value{}, parseMistake(err)
 	}
 	return v, nil
+}
+
+// parseMistake tells a body that is no JSON from one that is, with a number in it
+// that nothing can be made of, not even a fingerprint.
+func parseMistake(err error) *mistake {
+	var wrong *jcs.Error
+	if errors.As(err, &wrong) && wrong.Reason == jcs.NumberRange {
+		return &mistake{invalid, sentence(err.Error())}
+	}
+	return &mistake{badJSON, sentence(err.Error())}
+}
+
+// refuseBody answers for a body that cannot be read.
+func (x *exchange) refuseBody(m *mistake) {
+	if m.code == invalid {
+		x.invalid([]issue{{detail: m.detail}})
+		return
+	}
+	x.refuse(m.code, m.detail)
 }
 
 const wantJSON = "Send the body with Content-Type: application/json, in UTF-8 and without a Content-Encoding."

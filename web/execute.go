@@ -42,7 +42,7 @@ func (x *exchange) execute(op *operation) {
 	defer x.api.giveBack(s)
 	body, bad := readBody(x.r, s, MaxBody)
 	if bad != nil {
-		x.refuse(bad.code, bad.detail)
+		x.refuseBody(bad)
 		return
 	}
 	s.out = body.AppendCanonical(s.out[:0])
@@ -63,22 +63,19 @@ func (x *exchange) order(op *operation, key string, fp once.Fingerprint, body jc
 	o.Request = once.Request{Key: once.Key{Tenant: t.id, ID: key}, Fingerprint: fp, Operation: op.name}
 	o.Reply = o.reply
 	if !t.take() {
-		o.refuse(rateLimited, overRate, nil)
+		o.refuse(x.overRate())
 	} else if o.form.object(body) {
 		o.Command = op.read(&o.form, t.id, x.r.PathValue("id"), body)
 	}
 	if issues := o.form.issues; len(issues) > 0 {
-		o.refuse(invalid, summary(issues), issues)
+		o.refuse(invalid.find().answer(x.id, summary(issues), issues))
 	}
 	return o
 }
 
-const overRate = "Your tenant sends more than its rate allows. Nothing began; send the same request again a little later."
-
-// refuse has o answered with a problem, unless its key is known.
-func (o *order) refuse(c code, detail string, issues []issue) {
-	o.instead = c.find().answer(o.requestID, detail, issues)
-	o.Command = ledger.Refused(notStored)
+// refuse has o answered like this, unless its key is known.
+func (o *order) refuse(a once.Answer) {
+	o.instead, o.Command = a, ledger.Refused(notStored)
 }
 
 // notStored is a refusal that is not kept under the key.

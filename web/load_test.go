@@ -166,7 +166,7 @@ func TestRates(t *testing.T) {
 			"a transfer with a mistake":           h.post("new", "/v1/transfers", transferBody("0")),
 			"the same transfer is not remembered": h.post("new", "/v1/transfers", transferBody("1")),
 		} {
-			if a.status != 429 || a.code() != "rate_limited" || a.header.Get("Retry-After") == "" {
+			if a.status != 429 || a.code() != "rate_limited" || a.header.Get("Retry-After") != "2" {
 				t.Errorf("%s: %v, want 429", name, a)
 			}
 		}

@@ -135,7 +135,7 @@ func (x *exchange) serve() {
 		return
 	}
 	if t := x.caller.tenant; t != nil && !x.end.own && !t.take() {
-		x.refuse(rateLimited, overRate)
+		x.send(x.overRate())
 		return
 	}
 	x.end.serve(x)

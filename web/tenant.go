@@ -84,6 +84,19 @@ func (ts *tenants) forgetOne() {
 // was one.
 func (t *tenant) take() bool { return t.bucket == nil || t.bucket.Allow() }
 
+// soon is in how many seconds there is a place again.
+func (t *tenant) soon() string {
+	missing := 1 - t.bucket.TokensAt(time.Now())
+	return strconv.Itoa(int(max(1, math.Ceil(missing/float64(t.bucket.Limit())))))
+}
+
+// overRate is the answer to a request over its tenant's rate.
+func (x *exchange) overRate() once.Answer {
+	a := rateLimited.find().answer(x.id, "Your tenant sends more than its rate allows. Nothing began; send the same request again a little later.", nil)
+	a.Header = []once.Field{problemHeader[0], {Name: "Retry-After", Value: x.caller.tenant.soon()}}
+	return a
+}
+
 // policy describes a rate as draft-ietf-httpapi-ratelimit-headers does: a
 // bucket of burst requests that is full again after so many seconds.
 func policy(r rate.Limit, burst int) string {
