@@ -43,7 +43,7 @@ func (s *Store) RevokeAPIKey(_ context.Context, id string) (found bool, err erro
 }
 
 // APIKeys returns all keys, revoked ones included, the newest first.
-func (r *Reader) APIKeys(ctx context.Context) (keys []access.Key, err error) {
+func (r *pool) APIKeys(ctx context.Context) (keys []access.Key, err error) {
 	err = r.read(ctx, func(c *conn) error {
 		q, err := c.stmt("SELECT " + apiKeyColumns + " FROM api_keys ORDER BY created_at DESC, id DESC")
 		if err != nil {
@@ -64,7 +64,7 @@ func (r *Reader) APIKeys(ctx context.Context) (keys []access.Key, err error) {
 
 // Credential returns the key with this hash, and whether it is valid: there is
 // one, and it is not revoked.
-func (r *Reader) Credential(ctx context.Context, h access.Hash) (k access.Key, ok bool, err error) {
+func (r *pool) Credential(ctx context.Context, h access.Hash) (k access.Key, ok bool, err error) {
 	err = r.read(ctx, func(c *conn) error {
 		q, err := c.stmt("SELECT " + apiKeyColumns + " FROM api_keys WHERE hash = ? AND revoked_at IS NULL")
 		if err != nil {

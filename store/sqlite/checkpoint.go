@@ -20,6 +20,7 @@ const (
 type checkpointer struct {
 	c      *conn
 	kick   chan struct{}
+	stop   chan struct{}
 	done   chan struct{}
 	logged atomic.Int64 // pages in the log, told by the writer
 	next   atomic.Int64 // begin at so many
@@ -35,7 +36,7 @@ func newCheckpointer(path string) (*checkpointer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &checkpointer{c: c, kick: make(chan struct{}, 1), done: make(chan struct{})}
+	p := &checkpointer{c: c, kick: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	p.next.Store(checkpointPages)
 	return p, nil
 }
@@ -53,7 +54,7 @@ func (p *checkpointer) wrote(logged int) {
 }
 
 func (p *checkpointer) close() error {
-	close(p.kick)
+	close(p.stop)
 	<-p.done
 	return p.c.close()
 }
@@ -62,7 +63,12 @@ func (p *checkpointer) close() error {
 func (s *Store) keepLogShort() {
 	p := s.checkpoints
 	defer close(p.done)
-	for range p.kick {
+	for {
+		select {
+		case <-p.stop:
+			return
+		case <-p.kick:
+		}
 		err := p.catchUp()
 		if err == nil {
 			err = s.restartLog()

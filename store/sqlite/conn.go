@@ -92,6 +92,16 @@ func (c *conn) prepare(sql string) (*stmt, error) {
 	return &stmt{c: c, p: word(handle), sql: sql}, nil
 }
 
+// leave resets the statements whose rows were left early: they would keep the
+// transaction open, and with it the log from beginning anew.
+func (c *conn) leave() {
+	for _, s := range c.all {
+		if s.onRow {
+			s.reset()
+		}
+	}
+}
+
 // script runs statements that take no values and whose rows nobody reads.
 func (c *conn) script(sql string) error {
 	text, err := libc.CString(sql)

@@ -45,7 +45,7 @@ func (s *Store) Load(ctx context.Context, need engine.Need) (rows engine.Rows, e
 // keys beside the executor.
 func (s *Store) snapshot(ctx context.Context, fn func(*conn) error) error {
 	if !s.loader.mu.TryLock() {
-		return s.Reader.read(ctx, fn)
+		return s.pool.read(ctx, fn)
 	}
 	defer s.loader.mu.Unlock()
 	if s.loader.c.tls == nil {
@@ -69,6 +69,7 @@ func inSnapshot(c *conn, fn func(*conn) error) error {
 		return err
 	}
 	err = fn(c)
+	c.leave()
 	_, ended := end.exec()
 	return errors.Join(err, ended)
 }

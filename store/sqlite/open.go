@@ -1,10 +1,6 @@
 package sqlite
 
-import (
-	"fmt"
-
-	lib "modernc.org/sqlite/lib"
-)
+import "fmt"
 
 // openOwner opens the connection that writes.
 func openOwner(path string, cacheBytes int) (*conn, error) {
@@ -50,11 +46,3 @@ func openWith(name string, flags int32, pragmas ...string) (*conn, error) {
 // logSizeLimit is what the log's file is cut to when it starts anew after it
 // had to grow.
 const logSizeLimit = 64 << 20
-
-// isCode says whether err is an error of the library with that primary code.
-func isCode(err error, code int) bool {
-	e, ok := err.(*libError)
-	return ok && e.primary() == code
-}
-
-var _ = lib.SQLITE_OK

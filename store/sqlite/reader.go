@@ -4,144 +4,123 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
 
-	"github.com/oncepay/oncepay/ledger"
-	"github.com/oncepay/oncepay/once"
+	lib "modernc.org/sqlite/lib"
 )
 
-// Reader reads a store. Make one with [OpenReader], or have it in a [Store]. It
-// is safe for concurrent use.
+// Reader reads all of a store from end to end, as of the moment at which it was
+// made: an audit.Source. Make one with [OpenReader] or [Store.Snapshot]. It is
+// for one goroutine at a time.
+//
+// Beside a running owner it keeps the log from beginning anew: the log grows
+// until the Reader is closed.
 type Reader struct {
-	path   string
-	name   string // what its connections open
-	cache  int    // bytes of each connection
-	secret []byte
-
-	idle   chan *conn // nil: not opened yet
-	closed chan struct{}
-	once   sync.Once
+	c *conn
 }
 
-// readers is how many reads run at the same time.
-const readers = 3
-
-func newReader(name string, cacheBytes int, secret []byte) (*Reader, error) {
-	r := &Reader{
-		name: name, cache: cacheBytes / readers, secret: secret,
-		idle: make(chan *conn, readers), closed: make(chan struct{}),
-	}
-	for range readers {
-		r.idle <- nil
+// OpenReader opens the store at path beside its owner, or offline. It takes no
+// lock, migrates nothing and changes nothing in the store.
+//
+// A store whose owner was killed has commits in its log that are not in the
+// file yet. They are read: an index of the log is made beside it for that, so
+// the directory must be writable then. A store that was closed can be read where
+// nothing can be written.
+//
+// It fails with an [ErrNewer] or an [ErrForeign] as [Open] does, and with an
+// [ErrOlder] if the store is to be migrated first.
+func OpenReader(ctx context.Context, path string) (*Reader, error) {
+	r, err := openReader(ctx, path)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: open %s to read: %w", path, err)
 	}
 	return r, nil
 }
 
-// read runs fn in a read transaction of its own.
-func (r *Reader) read(ctx context.Context, fn func(*conn) error) error {
-	c, err := r.take(ctx)
+// ErrOlder means that an earlier version of the program wrote the store: it is
+// migrated when its owner opens it.
+var ErrOlder = errors.New("sqlite: the store was written by an older version")
+
+// readerCache is for one pass from end to end, which needs little.
+const readerCache = 8 << 20
+
+func openReader(ctx context.Context, path string) (*Reader, error) {
+	path, err := filepath.Abs(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { r.idle <- c }()
-	return inSnapshot(c, fn)
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	r, err := readFrom(ctx, path)
+	if cannotIndex(err) {
+		return readClosed(ctx, path, err)
+	}
+	return r, err
 }
 
-// take waits for a connection.
-func (r *Reader) take(ctx context.Context) (c *conn, err error) {
-	select {
-	case <-r.closed:
-		return nil, ErrClosed
+// readFrom opens the file and a transaction that stays as it begins.
+func readFrom(ctx context.Context, name string) (*Reader, error) {
+	c, err := openBeside(name, readerCache)
+	if err != nil {
+		return nil, err
+	}
+	r := &Reader{c}
+	if err := r.begin(ctx); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return r, nil
+}
+
+func (r *Reader) begin(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := r.c.script("BEGIN"); err != nil {
+		return err
+	}
+	found, err := version(r.c)
+	switch known := latest(); {
+	case err != nil:
+		return err
+	case found == 0:
+		return fmt.Errorf("%w: it is empty", ErrForeign)
+	case found < known:
+		return fmt.Errorf("%w: it has schema version %d, this program reads %d; have its owner open it", ErrOlder, found, known)
 	default:
+		return checkVersion(found, known)
 	}
-	select {
-	case c = <-r.idle:
-	case <-r.closed:
-		return nil, ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
+}
+
+// cannotIndex says whether an index of the log was needed and could not be
+// made: nothing can be written there.
+func cannotIndex(err error) bool {
+	var e *libError
+	return errors.As(err, &e) && (e.primary() == lib.SQLITE_CANTOPEN || e.primary() == lib.SQLITE_READONLY)
+}
+
+// readClosed opens a store where nothing can be written. If its log is empty
+// there is no owner, and nothing changes while it is read.
+func readClosed(ctx context.Context, path string, cause error) (*Reader, error) {
+	log, err := os.Stat(path + "-wal")
+	switch {
+	case err == nil && log.Size() > 0:
+		return nil, fmt.Errorf("its log has to be read first, and its directory is not writable; "+
+			"copy it with its -wal file to one that is: %w", cause)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, errors.Join(cause, err)
 	}
-	if c == nil {
-		if c, err = openBeside(r.name, r.cache); err != nil {
-			r.idle <- nil
-		}
-	}
-	return c, err
+	name := url.URL{Scheme: "file", Path: path, RawQuery: "immutable=1"}
+	return readFrom(ctx, name.String())
 }
 
-// Close waits for reads to end. Reads that come later fail with ErrClosed.
-func (r *Reader) Close() error {
-	var errs []error
-	r.once.Do(func() {
-		close(r.closed)
-		for range readers {
-			if c := <-r.idle; c != nil {
-				errs = append(errs, c.close())
-			}
-		}
-	})
-	return errors.Join(errs...)
+// Snapshot returns a Reader of all that was committed. Close it soon.
+func (s *Store) Snapshot(ctx context.Context) (*Reader, error) {
+	return OpenReader(ctx, s.cfg.Path)
 }
 
-// Ping says whether the store can be read.
-func (r *Reader) Ping(ctx context.Context) error {
-	err := r.read(ctx, func(c *conn) error {
-		q, err := c.stmt("SELECT value FROM meta WHERE name = 'schema_version'")
-		if err != nil {
-			return err
-		}
-		_, err = q.exec()
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("sqlite: ping: %w", err)
-	}
-	return nil
-}
-
-// Account returns an account, nil if there is none.
-func (r *Reader) Account(ctx context.Context, ref ledger.Ref) (a *ledger.Account, err error) {
-	err = r.read(ctx, func(c *conn) error {
-		_, a, err = readAccount(c, ref)
-		return err
-	})
-	return a, wrap("account", err)
-}
-
-// Transfer returns a transfer, nil if there is none.
-func (r *Reader) Transfer(ctx context.Context, ref ledger.Ref) (t *ledger.Transfer, err error) {
-	err = r.read(ctx, func(c *conn) error {
-		t, err = loadTransfer(c, ref)
-		return err
-	})
-	return t, wrap("transfer", err)
-}
-
-const selectKeyOnly = "SELECT " + keyColumns + `, EXISTS (SELECT 1 FROM answers WHERE key = k.num)
-	FROM keys k WHERE k.key = ? AND k.tenant = ?`
-
-// Key returns what is known of a key, without its answer; the zero Record if
-// nothing is.
-func (r *Reader) Key(ctx context.Context, k once.Key) (rec once.Record, err error) {
-	err = r.read(ctx, func(c *conn) error {
-		q, err := c.stmt(selectKeyOnly)
-		if err != nil {
-			return err
-		}
-		q.text(k.ID).text(k.Tenant)
-		if !q.next(&err) {
-			return err
-		}
-		defer q.reset()
-		rec, err = q.columnRecord(q.columnInt(11) != 0)
-		return err
-	})
-	return rec, wrap("key", err)
-}
-
-func wrap(doing string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("sqlite: read %s: %w", doing, err)
-}
+// Close ends the reading.
+func (r *Reader) Close() error { return r.c.close() }

@@ -9,6 +9,7 @@ import (
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/money"
 	"github.com/oncepay/oncepay/once"
+	"github.com/oncepay/oncepay/outbox"
 )
 
 // Times are kept as microseconds since 1970; the zero time as 0.
@@ -155,4 +156,27 @@ func readHeader(lines string) (fields []once.Field) {
 		}
 	}
 	return fields
+}
+
+const entryColumns = `e.seq, e.account, e.transfer, e.kind, e.posted, e.outgoing, e.incoming,
+	e.posted_after, e.outgoing_after, e.incoming_after, e.prev, e.ordinal, e.at`
+
+// columnEntry reads the row as it is: account is the number of its account,
+// whose name and currency the row does not have.
+func (s *stmt) columnEntry() (account int64, e ledger.Entry) {
+	return s.columnInt(1), ledger.Entry{
+		Seq: s.columnInt(0), Transfer: s.columnText(2), Kind: ledger.Kind(s.columnInt(3)),
+		Delta: ledger.Balance{Posted: s.columnInt(4), Outgoing: s.columnInt(5), Incoming: s.columnInt(6)},
+		After: ledger.Balance{Posted: s.columnInt(7), Outgoing: s.columnInt(8), Incoming: s.columnInt(9)},
+		Prev:  s.columnInt(10), Ordinal: s.columnInt(11), At: s.columnTime(12),
+	}
+}
+
+const eventColumns = "seq, tenant, id, type, subject, at, data"
+
+// columnEvent reads the row as it is, without data.
+func (s *stmt) columnEvent() outbox.Event {
+	return outbox.Event{
+		Tenant: s.columnText(1), ID: s.columnText(2), Type: s.columnText(3), Subject: s.columnText(4), At: s.columnTime(5),
+	}
 }

@@ -78,7 +78,7 @@ func (c Config) withDefaults() Config {
 // Store is the owner of a file. Make one with [Open]. It is safe for concurrent
 // use.
 type Store struct {
-	*Reader
+	*pool
 	cfg  Config
 	lock *os.File
 
@@ -144,9 +144,7 @@ func (s *Store) open(ctx context.Context) error {
 	if s.loader.c, err = openBeside(s.cfg.Path, s.cfg.CacheBytes/8); err != nil {
 		return err
 	}
-	if s.Reader, err = newReader(s.cfg.Path, s.cfg.CacheBytes*3/8, s.secret); err != nil {
-		return err
-	}
+	s.pool = newPool(s.cfg.Path, s.cfg.CacheBytes*3/8, s.secret)
 	if s.checkpoints, err = newCheckpointer(s.cfg.Path); err != nil {
 		return err
 	}
@@ -186,7 +184,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	if broken != nil {
 		return broken
 	}
-	return s.Reader.Ping(ctx)
+	return s.pool.Ping(ctx)
 }
 
 // Close waits for what is being written, and closes the store. It must not be
@@ -208,8 +206,8 @@ func (s *Store) release() error {
 	if s.checkpoints != nil {
 		errs = append(errs, s.checkpoints.close())
 	}
-	if s.Reader != nil {
-		errs = append(errs, s.Reader.Close())
+	if s.pool != nil {
+		errs = append(errs, s.pool.close())
 	}
 	if s.loader.c != nil {
 		errs = append(errs, s.loader.close())

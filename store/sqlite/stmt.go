@@ -22,6 +22,7 @@ type stmt struct {
 	sql   string
 	bound int32 // how many values are bound
 	bad   int32 // result code of a value that could not be bound
+	onRow bool  // it has a row that is being read
 
 	// Text and blobs are copied here and bound in place, so that binding
 	// allocates nothing; they stay until the statement is run again.
@@ -132,6 +133,7 @@ func (s *stmt) step() (row bool, err error) {
 	}
 	switch rc := lib.Xsqlite3_step(s.c.tls, s.p); rc {
 	case lib.SQLITE_ROW:
+		s.onRow = true
 		return true, nil
 	case lib.SQLITE_DONE:
 		return false, nil
@@ -144,7 +146,7 @@ func (s *stmt) step() (row bool, err error) {
 // statement early needs one.
 func (s *stmt) reset() {
 	lib.Xsqlite3_reset(s.c.tls, s.p) // its result is that of the last step
-	s.bound, s.bad, s.top = 0, lib.SQLITE_OK, 0
+	s.bound, s.bad, s.top, s.onRow = 0, lib.SQLITE_OK, 0, false
 	for _, p := range s.spill {
 		libc.Xfree(s.c.tls, p)
 	}

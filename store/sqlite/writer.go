@@ -19,15 +19,20 @@ type writer struct {
 
 	insertAccount, updateAccount, insertBalance, updateBalance *stmt
 	insertTransfer, updateTransfer, insertEntry, insertMark    *stmt
-	insertKey, insertAnswer, insertEvent, setMeta              *stmt
+	insertKey, insertAnswer, insertEvent, setMeta, putShelf    *stmt
 
 	last   numbers // of what is committed
 	next   numbers // of what is being written
 	header []byte  // reused
 }
 
-// numbers are the last row numbers of the tables that number for themselves.
-type numbers struct{ commit, account, key, event int64 }
+// numbers are the last row numbers of the tables that number for themselves, and
+// what else a transaction that fails must not leave behind.
+type numbers struct {
+	commit, account, key, event int64
+
+	shelf shelf // of the last key
+}
 
 func (w *writer) prepare() error {
 	for _, p := range []struct {
@@ -51,6 +56,7 @@ func (w *writer) prepare() error {
 		{&w.insertAnswer, "INSERT INTO answers VALUES (?, ?, ?, ?)"},
 		{&w.insertEvent, "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"},
 		{&w.setMeta, "UPDATE meta SET value = ?2 WHERE name = ?1"},
+		{&w.putShelf, upsertShelf},
 	} {
 		var err error
 		if *p.to, err = w.c.stmt(p.sql); err != nil {
@@ -62,6 +68,7 @@ func (w *writer) prepare() error {
 
 // count finds the numbers to go on from.
 func (w *writer) count() (err error) {
+	w.last.shelf = noShelf
 	for _, p := range []struct {
 		to  *int64
 		sql string
@@ -192,7 +199,10 @@ func (w *writer) putKey(r *once.Record) (err error) {
 		return err
 	}
 	_, err = w.insertAnswer.int(w.next.key).int(int64(r.Answer.Status)).textBytes(w.header).blob(r.Answer.Body).exec()
-	return err
+	if err != nil {
+		return err
+	}
+	return w.shelve(r)
 }
 
 func (w *writer) putEvent(e *outbox.Event) error {

@@ -91,6 +91,18 @@ CREATE TABLE keys (
   UNIQUE (key, tenant)
 ) STRICT;
 
+-- Keys stand on shelves, 1,024 to each, in the order of their numbers. A shelf
+-- knows when the first of its answers is over, and when the first of its keys
+-- was made that can be forgotten: sweeping looks at no others.
+CREATE TABLE key_shelves (
+  shelf  INTEGER PRIMARY KEY,
+  due    INTEGER,
+  oldest INTEGER
+) STRICT;
+
+CREATE INDEX key_shelves_due ON key_shelves (due) WHERE due IS NOT NULL;
+CREATE INDEX key_shelves_oldest ON key_shelves (oldest) WHERE oldest IS NOT NULL;
+
 CREATE TABLE answers (
   key    INTEGER PRIMARY KEY REFERENCES keys (num),
   status INTEGER NOT NULL,

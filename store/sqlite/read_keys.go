@@ -1,0 +1,29 @@
+package sqlite
+
+import (
+	"context"
+
+	"github.com/oncepay/oncepay/once"
+)
+
+const selectKeyOnly = "SELECT " + keyColumns + `, EXISTS (SELECT 1 FROM answers WHERE key = k.num)
+	FROM keys k WHERE k.key = ? AND k.tenant = ?`
+
+// Key returns what is known of a key, without its answer; the zero Record if
+// nothing is.
+func (r *pool) Key(ctx context.Context, k once.Key) (rec once.Record, err error) {
+	err = r.read(ctx, func(c *conn) error {
+		q, err := c.stmt(selectKeyOnly)
+		if err != nil {
+			return err
+		}
+		q.text(k.ID).text(k.Tenant)
+		if !q.next(&err) {
+			return err
+		}
+		defer q.reset()
+		rec, err = q.columnRecord(q.columnInt(11) != 0)
+		return err
+	})
+	return rec, wrap("key", err)
+}

@@ -1,0 +1,145 @@
+package sqlite
+
+import (
+	"context"
+	"time"
+
+	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/id"
+	"github.com/oncepay/oncepay/ledger"
+)
+
+// Transfer returns a transfer, nil if there is none.
+func (p *pool) Transfer(ctx context.Context, ref ledger.Ref) (t *ledger.Transfer, err error) {
+	err = p.read(ctx, func(c *conn) error {
+		t, err = loadTransfer(c, ref)
+		return err
+	})
+	return t, wrap("transfer", err)
+}
+
+// Transfers lists the transfers of a tenant, newest first, which is the order of
+// their ids. It fails with ErrBadCursor.
+//
+// A page of an account's transfers passes over its entries that settled or
+// released a hold, and one of a reference within an account over that
+// reference's other transfers: after 5,000 of them it ends early.
+func (p *pool) Transfers(ctx context.Context, tenant string, f engine.TransferFilter, page engine.Page) (engine.List[*ledger.Transfer], error) {
+	a := ask[*ledger.Transfer]{list: list{"transfers", tenant, f.Account, f.Reference}, page: page}
+	switch {
+	case f.Reference != "":
+		a.match = func(t *ledger.Transfer) bool { return f.Account == "" || t.From == f.Account || t.To == f.Account }
+	case f.Account != "":
+		a.match = func(t *ledger.Transfer) bool { return t != nil }
+	}
+	return readPage(ctx, p, a, func(c *conn, place string) (rows[*ledger.Transfer], error) {
+		if f.Account != "" && f.Reference == "" {
+			return c.transfersOf(ledger.Ref{Tenant: tenant, ID: f.Account}, page, place)
+		}
+		return c.transfers(tenant, f.Reference, page, place)
+	})
+}
+
+const (
+	listTransfers = "SELECT " + transferColumns + ` FROM transfers
+		WHERE tenant = ?1 AND id < ?2 AND id >= ?3 ORDER BY id DESC`
+	listByReference = "SELECT " + transferColumns + ` FROM transfers
+		WHERE tenant = ?1 AND reference = ?4 AND id < ?2 AND id >= ?3 ORDER BY id DESC`
+)
+
+// transfers yields transfers in the order of their ids.
+func (c *conn) transfers(tenant, reference string, page engine.Page, place string) (rows[*ledger.Transfer], error) {
+	sql := listTransfers
+	if reference != "" {
+		sql = listByReference
+	}
+	below, err := c.idsBefore(tenant, page.Before)
+	if err != nil {
+		return nil, err
+	}
+	if place != "" {
+		below = min(below, place)
+	}
+	q, err := c.stmt(sql)
+	if err != nil {
+		return nil, err
+	}
+	q.text(tenant).text(below).text(idsAfter(page.After))
+	if reference != "" {
+		q.text(reference)
+	}
+	return func() (r found[*ledger.Transfer], ok bool, err error) {
+		if !q.next(&err) {
+			return r, false, err
+		}
+		if r.item, err = q.columnTransfer(); err != nil {
+			return r, false, err
+		}
+		r.at, r.after = r.item.CreatedAt, r.item.ID
+		return r, true, r.item.Check()
+	}, nil
+}
+
+const (
+	transferPrefix = "tr_"
+	aboveAllIDs    = "\U0010FFFF"
+)
+
+// idsAfter is an id that no transfer made after a time is below: the time in an
+// id is never behind the clock that made it.
+func idsAfter(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return id.First(transferPrefix, t)
+}
+
+const selectIDFrom = "SELECT created_at FROM transfers WHERE tenant = ? AND id >= ? ORDER BY id LIMIT 1"
+
+// idsBefore is an id that every transfer made before a time is below, and few
+// others. The time in an id can be ahead of the clock, see [id.Source.New], so
+// it is looked whether there is any that is.
+func (c *conn) idsBefore(tenant string, t time.Time) (string, error) {
+	if t.IsZero() {
+		return aboveAllIDs, nil
+	}
+	for _, ahead := range []time.Duration{time.Second, time.Minute, time.Hour, 24 * time.Hour} {
+		below := id.First(transferPrefix, t.Add(ahead))
+		made, found, err := c.madeFrom(tenant, below)
+		if err != nil || !found || !made.Before(t) {
+			return below, err
+		}
+	}
+	return aboveAllIDs, nil
+}
+
+// madeFrom says when the first transfer from an id on was made.
+func (c *conn) madeFrom(tenant, from string) (made time.Time, ok bool, err error) {
+	q, err := c.stmt(selectIDFrom)
+	if err != nil {
+		return made, false, err
+	}
+	q.text(tenant).text(from)
+	if !q.next(&err) {
+		return made, false, err
+	}
+	defer q.reset()
+	return q.columnTime(0), true, nil
+}
+
+// transfersOf yields the transfers of an account, found by the entries that
+// they began with. For other entries it yields nil.
+func (c *conn) transfersOf(ref ledger.Ref, page engine.Page, place string) (rows[*ledger.Transfer], error) {
+	entries, err := c.statement(ref, page, place)
+	return func() (r found[*ledger.Transfer], ok bool, err error) {
+		e, ok, err := entries()
+		if err != nil || !ok {
+			return r, false, err
+		}
+		r.at, r.after = e.at, e.after
+		if e.item.First() {
+			r.item, err = loadTransfer(c, ledger.Ref{Tenant: ref.Tenant, ID: e.item.Transfer})
+		}
+		return r, err == nil, err
+	}, err
+}
