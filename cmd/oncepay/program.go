@@ -19,6 +19,11 @@ type program struct {
 // commands are the ones that work. Each stands in a file of its own.
 func (p *program) commands() []*cobra.Command {
 	return []*cobra.Command{
+		serveCommand(p, serve),
+		verifyCommand(p),
+		apikeyCommand(p),
+		migrateCommand(p),
+		benchCommand(p),
 		configCommand(p),
 		versionCommand(p),
 	}

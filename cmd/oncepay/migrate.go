@@ -1,0 +1,37 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func migrateCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Make a store, or bring an older one to this version",
+		Long: `Make a store, or bring an older one to this version. Only forward: an older version of oncepay refuses
+the store afterwards. "oncepay serve" does the same when it starts.`,
+	}
+	settings := p.settings(cmd, "store")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := settings.load()
+		if err != nil {
+			return err
+		}
+		path, err := storePath(c.store)
+		if err != nil {
+			return err
+		}
+		store, err := openStore(cmd.Context(), path, newLogger(p.stderr, c.log))
+		if err != nil {
+			return err
+		}
+		if err := store.Close(); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(p.stdout, "%s is up to date\n", c.store)
+		return err
+	}
+	return cmd
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/oncepay/oncepay/access"
+)
+
+// One process owns an embedded store. Other commands that write ask it to, over
+// a socket beside the file that only the owner's user can open.
+
+// keyring keeps API keys. The store is one, and so is the socket of the server
+// that owns it.
+type keyring interface {
+	CreateAPIKey(ctx context.Context, k access.Key) error
+	APIKeys(ctx context.Context) ([]access.Key, error)
+	RevokeAPIKey(ctx context.Context, id string) (found bool, err error)
+}
+
+func socketPath(store string) string { return store + ".sock" }
+
+// listenOwner opens the owner's socket. The store's lock is held, so a socket
+// that is there was left behind by a process that is gone.
+func listenOwner(store string) (net.Listener, error) {
+	path := socketPath(store)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("the socket for other commands: %w (a path of at most about 100 characters works; the store is at %s)",
+			err, filepath.Dir(path))
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// serveOwner answers other commands until ctx ends.
+func serveOwner(ctx context.Context, l net.Listener, keys keyring, log *slog.Logger) {
+	s := &http.Server{Handler: ownerHandler(keys), ReadTimeout: ownerTimeout, WriteTimeout: ownerTimeout}
+	stop := context.AfterFunc(ctx, func() { s.Close() })
+	defer stop()
+	if err := s.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		log.Error("the socket for other commands is closed", "err", err)
+	}
+}
+
+const ownerTimeout = 10 * time.Second
+
+func ownerHandler(keys keyring) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /apikeys", func(w http.ResponseWriter, r *http.Request) {
+		var k access.Key
+		err := json.NewDecoder(r.Body).Decode(&k)
+		if err == nil {
+			err = keys.CreateAPIKey(r.Context(), k)
+		}
+		tell(w, struct{}{}, err)
+	})
+	mux.HandleFunc("GET /apikeys", func(w http.ResponseWriter, r *http.Request) {
+		all, err := keys.APIKeys(r.Context())
+		tell(w, all, err)
+	})
+	mux.HandleFunc("DELETE /apikeys/{id}", func(w http.ResponseWriter, r *http.Request) {
+		found, err := keys.RevokeAPIKey(r.Context(), r.PathValue("id"))
+		tell(w, found, err)
+	})
+	return mux
+}
+
+// tell answers another command of the same user: errors are told as they are.
+func tell(w http.ResponseWriter, v any, err error) {
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	// A caller that is gone is told nothing; what it asked for is done.
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// owner is the server that owns a store, as other commands see it.
+type owner struct {
+	path   string
+	client *http.Client
+}
+
+func newOwner(store string) *owner {
+	path := socketPath(store)
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", path)
+	}
+	return &owner{path, &http.Client{Timeout: ownerTimeout, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+}
+
+func (o *owner) CreateAPIKey(ctx context.Context, k access.Key) error {
+	return o.ask(ctx, http.MethodPost, "/apikeys", k, nil)
+}
+
+func (o *owner) APIKeys(ctx context.Context) (all []access.Key, err error) {
+	return all, o.ask(ctx, http.MethodGet, "/apikeys", nil, &all)
+}
+
+func (o *owner) RevokeAPIKey(ctx context.Context, id string) (found bool, err error) {
+	return found, o.ask(ctx, http.MethodDelete, "/apikeys/"+id, nil, &found)
+}
+
+func (o *owner) ask(ctx context.Context, method, path string, body, into any) error {
+	sent, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://owner"+path, bytes.NewReader(sent))
+	if err != nil {
+		return err
+	}
+	req.GetBody = nil // sent once: a key that was made twice would be two keys
+	resp, err := o.client.Do(req)
+	if err != nil {
+		return fmt.Errorf("another process owns the store, and does not answer on %s: %w", o.path, err)
+	}
+	defer resp.Body.Close()
+	told, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	switch {
+	case err != nil:
+		return err
+	case resp.StatusCode != http.StatusOK:
+		return errors.New(string(bytes.TrimSpace(told)))
+	case into == nil:
+		return nil
+	}
+	return json.Unmarshal(told, into)
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/id"
+	"github.com/oncepay/oncepay/once"
+	"github.com/oncepay/oncepay/store/sqlite"
+	"github.com/oncepay/oncepay/web"
+)
+
+// devKey is the API key that everybody knows; config.checkDev keeps it on
+// loopback.
+const devKey = "sk_dev"
+
+// server is everything that `oncepay serve` runs.
+type server struct {
+	cfg      config
+	log      *slog.Logger
+	store    *sqlite.Store
+	executor *engine.Executor
+	api      *web.API
+	http     *http.Server
+
+	keeping sync.WaitGroup // what runs beside the requests
+	stop    context.CancelFunc
+}
+
+// serve answers until ctx ends, then drains.
+func serve(ctx context.Context, p *program, cfg config) error {
+	s := &server{cfg: cfg, log: newLogger(p.stderr, cfg.log)}
+	path, err := storePath(cfg.store)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", cfg.addr)
+	if err != nil {
+		return fmt.Errorf("addr: %w", err)
+	}
+	defer listener.Close()
+	if err := s.open(ctx, path); err != nil {
+		return err
+	}
+	if cfg.dev {
+		s.log.Warn("this is for development: the API key sk_dev, which everybody knows, may do everything as tenant dev")
+	}
+	if err := s.begin(path); err != nil {
+		return errors.Join(err, s.close(context.WithoutCancel(ctx)))
+	}
+	if _, err := fmt.Fprintf(p.stdout, "oncepay is ready on http://%s (store %s)\n", listener.Addr(), cfg.store); err != nil {
+		return errors.Join(err, s.close(context.WithoutCancel(ctx)))
+	}
+	return s.answer(ctx, web.Limit(listener, cfg.limits.connections))
+}
+
+// open opens the store and makes everything that answers from it.
+func (s *server) open(ctx context.Context, path string) (err error) {
+	if s.store, err = openStore(ctx, path, s.log); err != nil {
+		return err
+	}
+	hook, err := phaseHook()
+	if err != nil {
+		return errors.Join(err, s.store.Close())
+	}
+	s.executor = engine.New(s.store, engine.Config{
+		Rules: s.rules, Since: s.store.Since(), Seed: id.Seed(), OnCommit: hook,
+		MaxQueue: s.cfg.limits.queue, MaxTenantQueue: s.cfg.limits.tenantQueue, MaxWaiters: s.cfg.limits.waitersPerKey,
+	})
+	s.api, err = web.New(web.Config{
+		Executor: s.executor, Store: s.store, Secret: s.store.Secret(), Rules: s.rules, DevKey: s.devKey(),
+		Rate: s.cfg.limits.rate, Burst: s.cfg.limits.burst, Log: s.log, Version: readBuild().Version,
+	})
+	if err != nil {
+		return errors.Join(err, s.close(ctx))
+	}
+	s.http = web.NewServer(s.api, s.log)
+	return nil
+}
+
+func (s *server) devKey() string {
+	if s.cfg.dev {
+		return devKey
+	}
+	return ""
+}
+
+// rules are the rules of a tenant's keys.
+func (s *server) rules(tenant string) once.Rules {
+	return once.Rules{
+		Window: s.cfg.window.length,
+		Lease:  lease,
+		ULID:   slices.Contains(s.cfg.ulidTenants, tenant),
+	}
+}
+
+// lease is how long an operation that leaves the house may be unheard of.
+const lease = 30 * time.Second
+
+// begin starts what runs beside the requests.
+func (s *server) begin(path string) error {
+	socket, err := listenOwner(path)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.keeping.Go(func() { serveOwner(ctx, socket, s.store, s.log) })
+	s.keeping.Go(func() {
+		s.executor.Keep(ctx, s.store, engine.UpkeepConfig{
+			Tombstones: s.cfg.tombstones, Skew: s.cfg.window.Skew, Log: s.log,
+		})
+	})
+	return nil
+}
+
+// answer answers requests until ctx ends, then drains: it stops accepting, and
+// gives what is in flight the time to finish.
+func (s *server) answer(ctx context.Context, l net.Listener) error {
+	failed := make(chan error, 1)
+	go func() { failed <- s.http.Serve(l) }()
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		s.log.Info("draining", "at_most", s.cfg.drain.String())
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.drain)
+	defer cancel()
+	s.api.Drain()
+	if late := s.http.Shutdown(drain); late != nil {
+		s.log.Warn("some requests were still waiting; they can be repeated", "err", late)
+		s.http.Close()
+	}
+	return errors.Join(err, s.close(drain))
+}
+
+// close ends what open and begin started. What is committing is waited for.
+func (s *server) close(ctx context.Context) error {
+	if s.stop != nil {
+		s.stop()
+		s.keeping.Wait()
+	}
+	return errors.Join(s.executor.Close(ctx), s.store.Close())
+}
