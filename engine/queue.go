@@ -7,7 +7,6 @@ import "slices"
 type fairQueue struct {
 	lanes map[string]*lane
 	ring  []*lane // tenants with jobs, in the order of their turns
-	turn  int
 	size  int
 }
 
@@ -50,19 +49,20 @@ func (q *fairQueue) lane(tenant string) *lane {
 	return l
 }
 
-// pop takes the next job; the queue must not be empty.
+// pop takes the next job; the queue must not be empty. Who has more goes behind
+// all others, like who comes anew.
 func (q *fairQueue) pop() *Job {
-	q.turn %= len(q.ring)
-	l := q.ring[q.turn]
+	l := q.ring[0]
+	q.ring[0] = nil
+	q.ring = q.ring[1:]
 	j := l.jobs[0]
 	l.jobs[0] = nil
 	l.jobs = l.jobs[1:]
 	q.size--
 	if len(l.jobs) > 0 {
-		q.turn++
-		return j
+		q.ring = append(q.ring, l)
+	} else {
+		delete(q.lanes, l.tenant)
 	}
-	delete(q.lanes, l.tenant)
-	q.ring = append(q.ring[:q.turn], q.ring[q.turn+1:]...)
 	return j
 }
