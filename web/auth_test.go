@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/oncepay/oncepay/access"
+	"github.com/oncepay/oncepay/store/sqlite"
 )
 
 // Only a valid key in one Authorization header opens /v1.
@@ -89,7 +90,8 @@ func (c *counting) Credential(ctx context.Context, h access.Hash) (access.Key, b
 func TestRevocation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil)
-		store := &counting{Credentials: h.store}
+		keys := h.store.backing.(*sqlite.Store)
+		store := &counting{Credentials: keys}
 		h.doorman.store = store
 		status := func(secret string) int {
 			return h.do("GET", "/v1/accounts", "", "Authorization", "Bearer "+secret).status
@@ -97,7 +99,10 @@ func TestRevocation(t *testing.T) {
 		if got := status("sk_new"); got != 401 {
 			t.Fatalf("before it exists: %d", got)
 		}
-		h.store.admit("sk_new", "acme", access.Full)
+		made := access.Key{ID: "ak_new", Tenant: "acme", Role: access.Full, Hash: access.HashKey("sk_new"), CreatedAt: time.Now()}
+		if err := keys.CreateAPIKey(t.Context(), made); err != nil {
+			t.Fatal(err)
+		}
 		if got := status("sk_new"); got != 200 {
 			t.Fatalf("just made: %d", got)
 		}
@@ -109,11 +114,9 @@ func TestRevocation(t *testing.T) {
 		if n := store.lookups.Load(); n < 9 || n > 10 {
 			t.Errorf("looked up %d times in ten seconds", n)
 		}
-		k := h.store.keys[access.HashKey("sk_new")]
-		k.RevokedAt = time.Now()
-		h.store.mu.Lock()
-		h.store.keys[k.Hash] = k
-		h.store.mu.Unlock()
+		if found, err := keys.RevokeAPIKey(t.Context(), "ak_new"); !found || err != nil {
+			t.Fatal(found, err)
+		}
 		time.Sleep(2 * time.Second)
 		if got := status("sk_new"); got != 401 {
 			t.Errorf("two seconds after it was revoked: %d", got)

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"testing"
+
+	"github.com/oncepay/oncepay/engine"
 )
 
 // nobody is a ResponseWriter that costs next to nothing, so that what is
@@ -61,7 +63,7 @@ func openBenchAccounts(b *testing.B, h *house) {
 // A transfer with a key of its own, through the handler and the engine, on a
 // store in memory: 64 callers at once, so that commits are shared.
 func BenchmarkTransfer(b *testing.B) {
-	h := newHouse(b, nil)
+	h := newHouseOn(b, engine.NewMemory(), nil)
 	openBenchAccounts(b, h)
 	b.ReportAllocs()
 	b.SetParallelism(32)
@@ -79,7 +81,7 @@ func BenchmarkTransfer(b *testing.B) {
 
 // The answer to a repeat, from memory.
 func BenchmarkReplay(b *testing.B) {
-	h := newHouse(b, nil)
+	h := newHouseOn(b, engine.NewMemory(), nil)
 	openBenchAccounts(b, h)
 	c := newBenchCaller(b, h.API)
 	c.post("k")
@@ -93,7 +95,7 @@ func BenchmarkReplay(b *testing.B) {
 
 // A request that is refused for its body: everything but the engine's work.
 func BenchmarkInvalid(b *testing.B) {
-	h := newHouse(b, nil)
+	h := newHouseOn(b, engine.NewMemory(), nil)
 	c := newBenchCaller(b, h.API)
 	b.ReportAllocs()
 	for b.Loop() {

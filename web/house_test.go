@@ -9,12 +9,14 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/oncepay/oncepay/access"
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/store/sqlite"
 )
 
 // house is an API with everything that it needs.
@@ -100,12 +102,12 @@ func (g *gate) Ping(context.Context) error {
 
 var errBroken = errors.New("disk I/O error on /secret/path")
 
-// newHouse makes an API on a store in memory, with the API keys sk_acme and
+// newHouse makes an API on SQLite, with the API keys sk_acme and
 // sk_other of the tenants acme and other, and sk_reader, which may only read
 // what is acme's.
 func newHouse(t testing.TB, set func(*Config)) *house {
 	t.Helper()
-	return newHouseOn(t, engine.NewMemory(), set)
+	return newHouseOn(t, openSQLite(t), set)
 }
 
 func newHouseOn(t testing.TB, on backing, set func(*Config)) *house {
@@ -132,6 +134,21 @@ func newHouseOn(t testing.TB, on backing, set func(*Config)) *house {
 		t.Fatal(err)
 	}
 	return h
+}
+
+// openSQLite opens the store that people use.
+func openSQLite(t testing.TB) *sqlite.Store {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "oncepay.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return store
 }
 
 func (g *gate) admit(secret, tenant string, role access.Role) {
