@@ -7,9 +7,9 @@
 //
 // # What is promised
 //
-// A request that carries an Idempotency-Key is answered from that key if it is
-// known, whatever is wrong with the request, and whatever the load. An answer
-// that is repeated has the bytes of the first one. What a client sees comes from
+// A request that carries an Idempotency-Key, and a body that can be read at all,
+// is answered from that key if it is known, whatever its body means and whatever
+// the load. An answer that is repeated has the bytes of the first one. What a client sees comes from
 // its tenant's data only; errors show nothing of the inside. Every limit is a
 // constant of this package.
 //
