@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,7 @@ import (
 // Commit writes c as a whole or not at all, and returns nil when it is durable;
 // see [engine.Store]. Where its outcome cannot be known it calls Config.Fatal.
 func (s *Store) Commit(ctx context.Context, c *engine.Changes) error {
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), s.check(c)); err != nil {
 		return fmt.Errorf("%w: %w", engine.ErrNotCommitted, err)
 	}
 	s.mu.Lock()
@@ -27,6 +28,18 @@ func (s *Store) Commit(ctx context.Context, c *engine.Changes) error {
 	s.hot.committed(s.w.last.commit, c.Ledger.Accounts, nums)
 	s.checkpoints.wrote(s.w.logged())
 	return nil
+}
+
+// check says what is wrong with the changes themselves, whatever the rows are: a
+// defect of whoever made them.
+func (s *Store) check(c *engine.Changes) error {
+	reserved := s.nextEntry.Load()
+	for i := range c.Ledger.Entries {
+		if seq := c.Ledger.Entries[i].Seq; seq <= 0 || seq >= reserved {
+			return fmt.Errorf("sqlite: entry %d was never reserved", seq)
+		}
+	}
+	return c.Ledger.Check()
 }
 
 // put writes the rows of a batch, and the row numbers of its accounts into nums.
@@ -96,8 +109,8 @@ func readRow(c *conn, ref ledger.Ref) (row, error) {
 // write runs fn in a transaction on the writing connection, and makes sure that
 // an error says what became of it. s.mu is held.
 func (s *Store) write(fn func(*writer) error) error {
-	if s.broken != nil {
-		return fmt.Errorf("%w: %w", engine.ErrNotCommitted, s.broken)
+	if b := s.broken.Load(); b != nil {
+		return fmt.Errorf("%w: %w", engine.ErrNotCommitted, b)
 	}
 	err := s.w.transaction(fn)
 	if err == nil || errors.Is(err, engine.ErrNotCommitted) {

@@ -20,6 +20,18 @@ type commitError struct{ err error }
 func (e *commitError) Error() string { return e.err.Error() }
 func (e *commitError) Unwrap() error { return e.err }
 
+// brokenError says why a store does nothing any more.
+type brokenError struct{ err error }
+
+func (e *brokenError) Error() string {
+	if e.err == ErrClosed {
+		return e.err.Error()
+	}
+	return "sqlite: the store has stopped, since it cannot be known what is on disk: " + e.err.Error()
+}
+
+func (e *brokenError) Unwrap() error { return e.err }
+
 // one makes a conflict of a change that did not meet the one row it was for.
 func one(changed int, err error) error {
 	if err == nil && changed != 1 {
@@ -71,7 +83,8 @@ func (s *Store) ioError(e *libError, err error) error {
 
 // fail stops the store for good. s.mu is held.
 func (s *Store) fail(err error) error {
-	s.broken = fmt.Errorf("sqlite: stopped, since what is on disk is not known: %w", err)
-	s.cfg.Fatal(s.broken)
-	return s.broken
+	b := &brokenError{err}
+	s.broken.Store(b)
+	s.cfg.Fatal(b)
+	return b
 }

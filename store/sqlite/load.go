@@ -27,6 +27,9 @@ func (l *loader) close() error {
 // Load returns the named rows that exist; see [engine.Store]. It fails if a row
 // is not what a row can be.
 func (s *Store) Load(ctx context.Context, need engine.Need) (rows engine.Rows, err error) {
+	if b := s.broken.Load(); b != nil {
+		return rows, b
+	}
 	if need.Entries > 0 {
 		rows.FirstEntry = s.nextEntry.Add(need.Entries) - need.Entries
 	}
@@ -49,7 +52,7 @@ func (s *Store) snapshot(ctx context.Context, fn func(*conn) error) error {
 	}
 	defer s.loader.mu.Unlock()
 	if s.loader.c.tls == nil {
-		return ErrClosed
+		return ErrClosed // since it was looked
 	}
 	return inSnapshot(s.loader.c, fn)
 }

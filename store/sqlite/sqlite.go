@@ -84,7 +84,7 @@ type Store struct {
 
 	mu     sync.Mutex // held by whoever writes
 	w      *writer
-	broken error // why nothing is written any more
+	broken atomic.Pointer[brokenError] // set: nothing is written any more
 
 	loader    loader
 	nextEntry atomic.Int64
@@ -178,11 +178,8 @@ func (s *Store) Since() time.Time { return s.since }
 
 // Ping says whether the store can be read and has not stopped writing.
 func (s *Store) Ping(ctx context.Context) error {
-	s.mu.Lock()
-	broken := s.broken
-	s.mu.Unlock()
-	if broken != nil {
-		return broken
+	if b := s.broken.Load(); b != nil {
+		return b
 	}
 	return s.pool.Ping(ctx)
 }
@@ -191,10 +188,9 @@ func (s *Store) Ping(ctx context.Context) error {
 // called while an executor still uses it.
 func (s *Store) Close() error {
 	s.mu.Lock()
-	closed := errors.Is(s.broken, ErrClosed)
-	s.broken = errors.Join(s.broken, ErrClosed)
+	before := s.broken.Swap(&brokenError{ErrClosed})
 	s.mu.Unlock()
-	if closed {
+	if before != nil && before.err == ErrClosed {
 		return nil
 	}
 	return s.release()

@@ -145,4 +145,3 @@ func (w *writer) setShelf(number, first, last int64, kept time.Time) error {
 	_, err = q.int(number).exec()
 	return err
 }
-
