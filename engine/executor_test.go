@@ -102,16 +102,22 @@ func TestACallerThatIsGoneBeforeItCameChangesNothing(t *testing.T) {
 func TestADuplicateThatGivesUpLeavesTheOthersWaiting(t *testing.T) {
 	inBubble(t, engine.Config{}, func(t *testing.T, e *engine.Executor, store *slow) {
 		var wg sync.WaitGroup
+		var took [3]time.Duration
 		outcomes := make([]engine.Outcome, 3)
 		for i, patience := range []time.Duration{time.Minute, 300 * time.Millisecond, time.Minute} {
 			wg.Go(func() {
 				ctx, cancel := context.WithTimeout(context.Background(), patience)
 				defer cancel()
+				began := time.Now()
 				outcomes[i] = e.Do(ctx, pay("k", 5))
+				took[i] = time.Since(began)
 			})
 			synctest.Wait()
 		}
 		wg.Wait()
+		if took[1] != 300*time.Millisecond {
+			t.Errorf("it gave up after %v, want at once", took[1])
+		}
 		wantDone(t, outcomes[0])
 		wantDone(t, outcomes[2])
 		if !errors.Is(outcomes[1].Err, engine.ErrInProgress) || outcomes[0].Replayed || !outcomes[2].Replayed {
@@ -231,6 +237,9 @@ func TestCloseFinishesWhatItHas(t *testing.T) {
 		if !errors.Is(o.Err, engine.ErrClosed) || o.ExpiresAt.IsZero() {
 			t.Errorf("a late one is told %+v", o)
 		}
+		if got := e.Stats().Failed; got != 1 {
+			t.Errorf("counted %d that were refused, want the late one", got)
+		}
 		if _, err := e.InProgress(context.Background(), once.Key{}); !errors.Is(err, engine.ErrClosed) {
 			t.Errorf("a late question is told %v", err)
 		}
@@ -266,6 +275,31 @@ func TestCloseMayBeCalledByMany(t *testing.T) {
 			})
 		}
 		wg.Wait()
+	})
+}
+
+// A job came, then the executor was closed, and all that while it was busy with
+// another: the job is executed.
+func TestWhoCameBeforeTheEndIsNotForgotten(t *testing.T) {
+	inBubble(t, engine.Config{}, func(t *testing.T, e *engine.Executor, store *slow) {
+		long := pay("long", 0) // refused without being stored: there is no commit to wait for
+		reply := long.Reply
+		long.Reply = func(r ledger.Result, refusal *ledger.Refusal) once.Answer {
+			time.Sleep(time.Second)
+			return reply(r, refusal)
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { e.Do(context.Background(), long) })
+		time.Sleep(100 * time.Millisecond)
+		wg.Go(func() { wantDone(t, e.Do(context.Background(), pay("k", 1))) })
+		time.Sleep(100 * time.Millisecond)
+		if err := e.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+		if got := balance(t, store.Memory, "b"); got != 1 {
+			t.Errorf("b has %d, want 1", got)
+		}
 	})
 }
 
