@@ -267,10 +267,12 @@ func (e *Executor) finished() bool {
 	return e.closed && len(e.inbox) == 0 && e.step.Idle()
 }
 
-// act does what the Step wants. No channel here can be full: the Step has one
-// load and one commit on their way at a time, and a caller is answered once.
+// act does what the Step wants: first what the store has to do, so that it works
+// while callers are answered. No channel here can be full: the Step has one load
+// and one commit on their way at a time, and a caller is answered once.
 func (e *Executor) act() {
-	for _, effect := range e.step.Effects() {
+	effects := e.step.Effects()
+	for _, effect := range effects {
 		switch {
 		case effect.Load != nil:
 			e.loads <- load{effect.Load, (*Step).Loaded}
@@ -278,7 +280,10 @@ func (e *Executor) act() {
 			e.loads <- load{effect.Resolve, (*Step).Resolved}
 		case effect.Commit != nil:
 			e.commits <- effect.Commit
-		case effect.Answer != nil:
+		}
+	}
+	for _, effect := range effects {
+		if effect.Answer != nil {
 			e.answer(effect.Answer)
 		}
 	}

@@ -114,7 +114,7 @@ func (c OpenAccount) Decide(b *Book, m Moment) (Result, error) {
 	}
 	a := &Account{Ref: c.Ref, Currency: c.Currency, Floor: c.Floor, Metadata: c.Metadata, CreatedAt: m.Now}
 	b.writeAccount(a)
-	b.emit(m, a.Tenant, "account.opened", a.ID, a.AppendJSON(nil))
+	b.emit(m, a.Tenant, "account.opened", a.ID, a.AppendJSON(make([]byte, 0, usualJSON)))
 	return accountResult(a), nil
 }
 
@@ -150,7 +150,7 @@ func (c UpdateAccount) Decide(b *Book, m Moment) (Result, error) {
 	}
 	b.writeAccount(a)
 	a.Floor, a.Metadata = floor, metadata
-	b.emit(m, a.Tenant, "account.updated", a.ID, a.AppendJSON(nil))
+	b.emit(m, a.Tenant, "account.updated", a.ID, a.AppendJSON(make([]byte, 0, usualJSON)))
 	return accountResult(a), nil
 }
 
@@ -176,7 +176,7 @@ func (c CloseAccount) Decide(b *Book, m Moment) (Result, error) {
 	}
 	b.writeAccount(a)
 	a.Closed = true
-	b.emit(m, a.Tenant, "account.closed", a.ID, a.AppendJSON(nil))
+	b.emit(m, a.Tenant, "account.closed", a.ID, a.AppendJSON(make([]byte, 0, usualJSON)))
 	return accountResult(a), nil
 }
 
@@ -302,5 +302,5 @@ func checkFunds(a *Account, after Balance) error {
 
 // emitTransfer writes the event of a transfer's new status.
 func (b *Book) emitTransfer(m Moment, t *Transfer) {
-	b.emit(m, t.Tenant, "transfer."+t.Status.String(), t.ID, t.AppendJSON(nil))
+	b.emit(m, t.Tenant, "transfer."+t.Status.String(), t.ID, t.AppendJSON(make([]byte, 0, usualJSON)))
 }

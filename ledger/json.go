@@ -16,6 +16,9 @@ import (
 // TimeFormat is how times are written: RFC 3339, UTC, microseconds.
 const TimeFormat = "2006-01-02T15:04:05.000000Z"
 
+// usualJSON is room for a resource without metadata: most fit at once.
+const usualJSON = 384 // bytes
+
 // AppendJSON appends the account as JSON.
 func (a *Account) AppendJSON(b []byte) []byte {
 	b = jcs.AppendString(append(b, `{"id":`...), a.ID)
@@ -91,6 +94,9 @@ func appendTime(b []byte, t time.Time) []byte {
 
 // appendMetadata sorts the names: the same metadata is always the same bytes.
 func appendMetadata(b []byte, m map[string]string) []byte {
+	if len(m) == 0 { // nearly always: no need to collect and sort nothing
+		return append(b, "{}"...)
+	}
 	b = append(b, '{')
 	for i, name := range slices.Sorted(maps.Keys(m)) {
 		if i > 0 {
