@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strconv"
@@ -55,7 +56,7 @@ func (m *Memory) Accounts(_ context.Context, tenant string, p Page) (List[*ledge
 			rows = append(rows, cloneAccount(m.accounts[ref]))
 		}
 	}
-	return page("accounts", rows, func(a *ledger.Account) time.Time { return a.CreatedAt }, p)
+	return page(fmt.Sprintf("accounts of %q", tenant), rows, func(a *ledger.Account) time.Time { return a.CreatedAt }, p)
 }
 
 // Entries lists the entries of an account, newest first. It fails with
@@ -69,7 +70,7 @@ func (m *Memory) Entries(_ context.Context, ref ledger.Ref, p Page) (List[ledger
 			rows = append(rows, e)
 		}
 	}
-	return page("entries", rows, func(e ledger.Entry) time.Time { return e.At }, p)
+	return page(fmt.Sprintf("entries of %q", ref), rows, func(e ledger.Entry) time.Time { return e.At }, p)
 }
 
 // Transfer returns a transfer, or nil if there is none.
@@ -93,7 +94,7 @@ func (m *Memory) Transfers(_ context.Context, tenant string, f TransferFilter, p
 			rows = append(rows, cloneTransfer(t))
 		}
 	}
-	return page("transfers", rows, func(t *ledger.Transfer) time.Time { return t.CreatedAt }, p)
+	return page(fmt.Sprintf("transfers of %q, %q", tenant, f), rows, func(t *ledger.Transfer) time.Time { return t.CreatedAt }, p)
 }
 
 func (f TransferFilter) match(t *ledger.Transfer) bool {
@@ -121,7 +122,7 @@ func (m *Memory) Events(_ context.Context, tenant string, f EventFilter, p Page)
 			rows = append(rows, e)
 		}
 	}
-	return page("events", rows, func(e outbox.Event) time.Time { return e.At }, p)
+	return page(fmt.Sprintf("events of %q, %q", tenant, f), rows, func(e outbox.Event) time.Time { return e.At }, p)
 }
 
 // place is where a row stands in a list: when it was made, and its number in
@@ -135,7 +136,8 @@ func (p place) compare(q place) int {
 	return cmp.Or(p.at.Compare(q.at), cmp.Compare(p.number, q.number))
 }
 
-// page picks a page of rows that are in order of arrival.
+// page picks a page of rows that are in order of arrival. list names the list,
+// so that its cursors are known again.
 func page[T any](list string, rows []T, made func(T) time.Time, p Page) (List[T], error) {
 	last, err := readCursor(list, p.Cursor, len(rows))
 	if err != nil {
@@ -156,9 +158,16 @@ func page[T any](list string, rows []T, made func(T) time.Time, p Page) (List[T]
 		last = here.number
 	}
 	if len(places) > p.Limit {
-		l.Next = fmt.Sprintf("%s.%d", list, last)
+		l.Next = writeCursor(list, last)
 	}
 	return l, nil
+}
+
+// writeCursor names a row of a list: by the name of the list, shortened, and the
+// row's number.
+func writeCursor(list string, row int) string {
+	name := sha256.Sum256([]byte(list))
+	return fmt.Sprintf("%x.%d", name[:8], row)
 }
 
 // readCursor returns the number of the last row of the page before.
@@ -166,10 +175,10 @@ func readCursor(list, cursor string, rows int) (int, error) {
 	if cursor == "" {
 		return 0, nil
 	}
-	number, ok := strings.CutPrefix(cursor, list+".")
-	n, err := strconv.Atoi(number)
-	if !ok || err != nil || n < 0 || n >= rows {
+	_, number, _ := strings.Cut(cursor, ".")
+	row, err := strconv.Atoi(number)
+	if err != nil || row < 0 || row >= rows || cursor != writeCursor(list, row) {
 		return 0, ErrBadCursor
 	}
-	return n, nil
+	return row, nil
 }
