@@ -25,6 +25,10 @@ const (
 	readOnly  = lib.SQLITE_OPEN_READONLY
 )
 
+// busyMillis is how long a conn waits for a lock: they are held for moments
+// only, but for a log that is being recovered.
+const busyMillis = 5000
+
 // openConn opens the file at name, which is a path, or a URI if it begins with
 // "file:". Without a mutex of its own: one goroutine at a time uses a conn.
 func openConn(name string, flags int32) (*conn, error) {
@@ -44,6 +48,7 @@ func openConn(name string, flags int32) (*conn, error) {
 		return nil, err
 	}
 	lib.Xsqlite3_extended_result_codes(c.tls, c.db, 1)
+	lib.Xsqlite3_busy_timeout(c.tls, c.db, busyMillis)
 	return c, nil
 }
 

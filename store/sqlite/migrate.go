@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+
+	lib "modernc.org/sqlite/lib"
 )
 
 //go:embed migrations/*.sql
@@ -18,7 +20,7 @@ var migrations embed.FS
 // that carries it says which versions.
 var ErrNewer = errors.New("sqlite: the store was written by a newer version")
 
-// ErrForeign means that the file is a database, but not a store.
+// ErrForeign means that the file is something else than a store.
 var ErrForeign = errors.New("sqlite: the file is no oncepay store")
 
 // applicationID marks the file as a store: "once" in ASCII.
@@ -68,6 +70,9 @@ func latest() int {
 // version is the schema version of the file: 0 if it is empty.
 func version(c *conn) (int, error) {
 	tables, err := c.integer("SELECT count(*) FROM sqlite_schema")
+	if e, ok := err.(*libError); ok && e.primary() == lib.SQLITE_NOTADB {
+		return 0, fmt.Errorf("%w: %w", ErrForeign, err)
+	}
 	if err != nil || tables == 0 {
 		return 0, err
 	}

@@ -1,6 +1,9 @@
 package sqlite
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // openOwner opens the connection that writes.
 func openOwner(path string, cacheBytes int) (*conn, error) {
@@ -13,7 +16,6 @@ func openOwner(path string, cacheBytes int) (*conn, error) {
 		// The log is checkpointed beside the writer, not by it.
 		"PRAGMA wal_autocheckpoint = 0",
 		fmt.Sprintf("PRAGMA journal_size_limit = %d", logSizeLimit),
-		"PRAGMA busy_timeout = 5000",
 		"PRAGMA temp_store = MEMORY",
 		fmt.Sprintf("PRAGMA cache_size = -%d", cacheBytes/1024),
 	)
@@ -22,7 +24,6 @@ func openOwner(path string, cacheBytes int) (*conn, error) {
 // openBeside opens a connection that reads beside the owner.
 func openBeside(path string, cacheBytes int) (*conn, error) {
 	return openWith(path, readOnly,
-		"PRAGMA busy_timeout = 5000",
 		"PRAGMA query_only = ON",
 		"PRAGMA temp_store = MEMORY",
 		fmt.Sprintf("PRAGMA cache_size = -%d", cacheBytes/1024),
@@ -34,13 +35,24 @@ func openWith(name string, flags int32, pragmas ...string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range pragmas {
-		if err := c.script(p); err != nil {
-			c.close()
-			return nil, err
-		}
+	if err := c.setUp(pragmas); err != nil {
+		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
+}
+
+// setUp makes settings, of which some change the file: not if it is not ours.
+func (c *conn) setUp(pragmas []string) error {
+	found, err := version(c)
+	if err == nil {
+		err = checkVersion(found, latest())
+	}
+	for _, p := range pragmas {
+		if err == nil {
+			err = c.script(p)
+		}
+	}
+	return err
 }
 
 // logSizeLimit is what the log's file is cut to when it starts anew after it

@@ -99,7 +99,7 @@ func (t *teller) try(commands ...ledger.Command) (*engine.Changes, error) {
 		if err != nil {
 			return nil, err
 		}
-		changes.Keys = append(changes.Keys, t.record(keys[i], result))
+		changes.Keys = append(changes.Keys, t.record(keys[i], operation(c), result))
 	}
 	t.left -= book.NextEntry() - t.seq
 	t.seq = book.NextEntry()
@@ -131,8 +131,20 @@ func (t *teller) load(book *ledger.Book, need engine.Need) error {
 	return err
 }
 
+func operation(c ledger.Command) string {
+	switch c.(type) {
+	case ledger.OpenAccount:
+		return "POST /v1/accounts"
+	case ledger.CreateTransfer:
+		return "POST /v1/transfers"
+	case ledger.ReverseTransfer:
+		return "POST /v1/transfers/{id}/reverse"
+	}
+	return "POST /v1/else"
+}
+
 // record is a key with its answer, of the sizes that the API has.
-func (t *teller) record(key once.Key, r ledger.Result) once.Record {
+func (t *teller) record(key once.Key, operation string, r ledger.Result) once.Record {
 	var body []byte
 	if r.Transfer != nil {
 		body = r.Transfer.AppendJSON(nil)
@@ -140,7 +152,7 @@ func (t *teller) record(key once.Key, r ledger.Result) once.Record {
 		body = r.Account.AppendJSON(nil)
 	}
 	rec := once.Record{
-		Key: key, State: once.Done, Operation: "POST /v1/transfers", Resource: r.ID(), Attempt: 1,
+		Key: key, State: once.Done, Operation: operation, Resource: r.ID(), Attempt: 1,
 		CreatedAt: t.now, ExpiresAt: t.now.Add(24 * time.Hour),
 		Answer: once.Answer{
 			Status: 201, Body: body,
@@ -169,4 +181,11 @@ func (t *teller) openAccounts(tb testing.TB, n int) {
 
 func transfer(from, to int, amount int64) ledger.CreateTransfer {
 	return ledger.CreateTransfer{Tenant: "acme", From: accountName(from), To: accountName(to), Amount: amount, Currency: "EUR"}
+}
+
+func mustCommit(tb testing.TB, s engine.Store, c *engine.Changes) {
+	tb.Helper()
+	if err := s.Commit(context.Background(), c); err != nil {
+		tb.Fatal(err)
+	}
 }

@@ -1,0 +1,155 @@
+package sqlite_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/ledger"
+	"github.com/oncepay/oncepay/store/sqlite"
+)
+
+// However much is written, the log stays short.
+func TestLogStaysShort(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "once.db")
+	tl := newTeller(open(t, path))
+	tl.openAccounts(t, 1000)
+	tl.run(t, 30_000) // some 70 MiB
+	if log, file := sizeMiB(t, path+"-wal"), sizeMiB(t, path); log > 24 || file < 20 {
+		t.Errorf("after 30,000 transfers the log has %.1f MiB, the file %.1f MiB", log, file)
+	}
+}
+
+// A power cut can leave any part of what was not synced, and of a commit that
+// was being written. Whatever the end of the log looks like, the store opens
+// and holds all commits up to some point, in order, and none in part.
+func TestTornLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "once.db")
+	tl := newTeller(open(t, path))
+	tl.openAccounts(t, 2)
+	const commits = 30
+	for range commits {
+		mustCommit(t, tl.s, tl.decide(t, transfer(0, 1, 1)))
+	}
+	file, log := read(t, path), read(t, path+"-wal")
+	r := rand.New(rand.NewPCG(1, 2))
+	seen := map[int64]bool{}
+	for i := range 60 {
+		torn := append([]byte(nil), log...)
+		what := spoil(r, &torn)
+		t.Run(fmt.Sprint(i, ": ", what), func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, filepath.Join(dir, "once.db"), file)
+			write(t, filepath.Join(dir, "once.db-wal"), torn)
+			s, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(dir, "once.db")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			a := account(t, s, 1)
+			if a == nil { // even the accounts are gone
+				return
+			}
+			seen[a.Entries] = true
+			if a.Balance.Posted != a.Entries || a.Entries > commits {
+				t.Errorf("account: %+v", a)
+			}
+			checkAudit(t, s)
+			if s.Since().After(tl.now) {
+				t.Errorf("the clock is at %v", s.Since())
+			}
+		})
+	}
+	if len(seen) < 5 {
+		t.Errorf("the cuts left only %d different histories", len(seen))
+	}
+}
+
+// spoil does to the log what a crash may do to it: the end is missing, or
+// garbage, or zero.
+func spoil(r *rand.Rand, log *[]byte) string {
+	b := *log
+	at := len(b)/4 + r.IntN(len(b)*3/4)
+	switch r.IntN(3) {
+	case 0:
+		*log = b[:at]
+		return fmt.Sprint("cut at ", at)
+	case 1:
+		for i := at; i < min(len(b), at+4096); i++ {
+			b[i] = byte(r.Uint32())
+		}
+		return fmt.Sprint("garbage at ", at)
+	default:
+		clear(b[at:])
+		return fmt.Sprint("zero from ", at)
+	}
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func write(t *testing.T, path string, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A reader that needs the log as it is keeps it from beginning anew, and
+// nothing else: commits go on, and it is short again after the reader has gone.
+func TestLogGrowsWhileItIsRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "once.db")
+	s := open(t, path)
+	tl := newTeller(s)
+	tl.openAccounts(t, 1000)
+	r, err := s.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tl.run(t, 10_000)
+	entries := 0
+	if err := r.Entries(t.Context(), func(ledger.Entry) error { entries++; return nil }); err != nil || entries != 0 {
+		t.Errorf("a reader of an earlier moment sees %d entries, %v", entries, err)
+	}
+	auditOf(t, r)
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tl.run(t, 20_000)
+	before := sizeMiB(t, path+"-wal")
+	tl.run(t, 10_000)
+	if after := sizeMiB(t, path+"-wal"); after > before+8 {
+		t.Errorf("the log still grows without a reader: from %.1f to %.1f MiB", before, after)
+	}
+	checkAudit(t, s)
+}
+
+// The loader and the readers never keep the log from beginning anew: nothing is
+// left open by a page that ended early.
+func TestReadsLeaveTheLogAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "once.db")
+	s := open(t, path)
+	tl := newTeller(s)
+	tl.openAccounts(t, 1000)
+	tl.run(t, 1000)
+	for range 6 { // on every connection
+		l, err := s.Transfers(context.Background(), "acme", engine.TransferFilter{}, engine.Page{Limit: 1})
+		if err != nil || l.Next == "" {
+			t.Fatal(l, err)
+		}
+	}
+	tl.run(t, 20_000)
+	if log := sizeMiB(t, path+"-wal"); log > 24 {
+		t.Errorf("the log has %.1f MiB", log)
+	}
+}
