@@ -102,7 +102,8 @@ var ErrClosed = errors.New("sqlite: the store is closed")
 // Open opens the store at cfg.Path and becomes its owner. It makes the file if
 // there is none, and brings an older one to this version. It fails with an
 // [ErrOwned] if another process owns it, with an [ErrNewer] if a later version
-// wrote it, and with an [ErrForeign] if it is something else.
+// wrote it, with an [ErrForeign] if it is something else, and with an
+// [ErrDamaged] if it would lose commits that were reported.
 func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	cfg = cfg.withDefaults()
 	if cfg.Path, err = filepath.Abs(cfg.Path); err != nil {
@@ -125,6 +126,9 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 // open opens the connections, once the file is ours.
 func (s *Store) open(ctx context.Context) error {
 	if err := makeFile(s.cfg.Path); err != nil {
+		return err
+	}
+	if err := checkLog(s.cfg.Path + "-wal"); err != nil {
 		return err
 	}
 	c, err := openOwner(s.cfg.Path, s.cfg.CacheBytes/2)
