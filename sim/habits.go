@@ -1,0 +1,39 @@
+package sim
+
+import "time"
+
+// habits is what goes wrong in a history, and how often: each has its own
+// weather, so that rare combinations are not drowned in noise. Chances are in
+// thousandths.
+type habits struct {
+	lose, double, delay             int // messages
+	refuse, conflict, adrift, hide  int // commits
+	fill, stall, loadError          int // the disk
+	crash, jump                     int
+	giveUp, twice, misuse, comeBack int // clients
+	latency                         time.Duration
+	loadTime, writeTime, syncTime   time.Duration // at most
+	window, tombstones              time.Duration
+	maxBatch, maxQueue, maxWaiters  int
+}
+
+// manyWaiters is more than there ever are.
+const manyWaiters = 10_000
+
+func drawHabits(l *loop) habits {
+	often := func(of ...int) int { return pick(l, of...) }
+	h := habits{
+		lose: often(0, 0, 10, 100, 300), double: often(0, 10, 100, 300), delay: often(0, 0, 10, 100),
+		refuse: often(0, 0, 20, 200), conflict: often(0, 0, 20, 200), adrift: often(0, 0, 50, 300), hide: often(0, 0, 50, 300),
+		fill: often(0, 0, 0, 10, 50), stall: often(0, 0, 10), loadError: often(0, 0, 10, 100),
+		crash: often(0, 1, 5, 20), jump: often(0, 0, 50, 200),
+		giveUp: often(0, 50, 300), twice: often(0, 100, 400), misuse: often(0, 50, 200), comeBack: often(0, 100, 300),
+		latency:  pick(l, 100*time.Microsecond, 5*time.Millisecond, 100*time.Millisecond),
+		loadTime: pick(l, 0, 100*time.Microsecond, 5*time.Millisecond),
+		syncTime: pick(l, 100*time.Microsecond, 5*time.Millisecond, 200*time.Millisecond), writeTime: 200 * time.Microsecond,
+		window:   pick(l, time.Minute, 24*time.Hour, 24*time.Hour),
+		maxBatch: pick(l, 1, 2, 8, 512), maxQueue: pick(l, 2, 64, 16384), maxWaiters: pick(l, 1, 3, manyWaiters, manyWaiters),
+	}
+	h.tombstones = pick(l, 400*24*time.Hour, h.window+time.Hour)
+	return h
+}

@@ -1,0 +1,154 @@
+// Package sim runs the engine through histories that nobody would think of, and
+// checks after every step that it keeps its promises.
+//
+// A history is one seed: a few clients of a few tenants, a network, a server and
+// a disk, all in one event loop that owns time and luck. The server is the real
+// engine.Step with the real once and ledger; what is played is everything
+// around it. Clients send transfers, holds and their ends, retry with the same
+// key after timeouts, send twice at once, use a key for another request, give
+// up, and come back when the window is over, a tick before and a tick after. The
+// network loses, delays and doubles. The disk refuses, fills up, loses an answer
+// after it wrote, writes long after it was given up, and forgets in a crash what
+// was not synced. Clocks jump.
+//
+// # What is promised
+//
+// The same seed gives the same history, event for event, in every process: no
+// goroutine, no wall clock, no map is asked for its order. The trace hash says
+// so. After every commit, every answer and every crash these are checked:
+//
+//   - a key that was answered gets that answer, byte for byte, until its window
+//     is over by the store's clock, and is refused from then on;
+//   - a key has at most one effect, and exactly the one that was asked for once
+//     a client saw a 2xx; a client that saw "nothing began" is right;
+//   - debits equal credits, balances are the fold of their entries, and no entry
+//     changes or vanishes once it was acknowledged;
+//   - what a tenant sees depends on that tenant's requests only;
+//   - when faults stop, every client gets its answer and nothing is left over,
+//     and package audit finds the store in order.
+//
+// # What is not promised
+//
+// A real disk, SQL, HTTP, goroutines and the Executor with its memory of recent
+// answers are not in here: the crash tests of the program and the contract suite
+// are for those.
+package sim
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Config says what to run.
+type Config struct {
+	// FirstSeed is the seed of the first history; the others follow it.
+	FirstSeed uint64
+
+	// Seeds is how many histories are run.
+	//
+	// Defaults to 100.
+	Seeds int
+
+	// Trace, if set, is told every event, a line each, to read how a failure came
+	// about.
+	Trace io.Writer
+
+	// Progress, if set, is told after every history how many are done.
+	Progress func(done, seeds int)
+
+	// Bug is a defect that is planted at the edges of the loop, to see that it is
+	// found. It is for tests.
+	Bug Bug
+}
+
+// Report is what was run.
+type Report struct {
+	TraceHash  string           `json:"trace_hash"` // hex, over all events of all seeds
+	Histories  int64            `json:"histories"`
+	Events     int64            `json:"events"`
+	Clients    int64            `json:"clients"`
+	Requests   int64            `json:"requests"` // that reached a server
+	Answers    Answers          `json:"answers"`  // that left one
+	Commits    int64            `json:"commits"`  // that became durable
+	Faults     int64            `json:"faults"`
+	FaultKinds map[string]int64 `json:"fault_kinds"`
+}
+
+// Answers counts what requests with a key were told.
+type Answers struct {
+	Executed   int64 `json:"executed"` // refusals by the ledger's state included
+	Replayed   int64 `json:"replayed"`
+	Refused    int64 `json:"refused"`    // before anything began: nothing is stored
+	Mismatched int64 `json:"mismatched"` // the key was used for another request
+	Expired    int64 `json:"expired"`    // the key's window is over
+	Failed     int64 `json:"failed"`     // in progress, overloaded, store not available
+}
+
+// Failure is a promise that was broken.
+type Failure struct {
+	Seed  uint64
+	Event int64         // the event after which it was seen
+	At    time.Duration // since the history began
+	Claim string        // which promise
+	What  string
+}
+
+func (f *Failure) Error() string {
+	return fmt.Sprintf("sim: seed %d, event %d, at %v: %s: %s\nreplay it with: %s", f.Seed, f.Event, f.At, f.Claim, f.What, f.Replay())
+}
+
+// Replay is the command that runs the history again.
+func (f *Failure) Replay() string {
+	return fmt.Sprintf("oncepay simulate --first-seed=%d --seeds=1", f.Seed)
+}
+
+// Run runs the histories, one after the other, until one fails with a *Failure
+// or ctx ends. The report tells of those that were run, the one that failed
+// included.
+func Run(ctx context.Context, cfg Config) (Report, error) {
+	seeds := cmp.Or(cfg.Seeds, 100)
+	r := Report{FaultKinds: map[string]int64{}}
+	trace := sha256.New()
+	err := ctx.Err()
+	for i := 0; i < seeds && err == nil; i++ {
+		w := newWorld(cfg, cfg.FirstSeed+uint64(i))
+		failure := w.live()
+		trace.Write(w.loop.hash())
+		r.add(w)
+		if err = ctx.Err(); failure != nil {
+			err = failure
+		}
+		if cfg.Progress != nil {
+			cfg.Progress(i+1, seeds)
+		}
+	}
+	r.TraceHash = hex.EncodeToString(trace.Sum(nil))
+	return r, err
+}
+
+func (r *Report) add(w *world) {
+	r.Histories++
+	r.Events += w.loop.events
+	r.Clients += int64(len(w.clients))
+	r.Requests += w.server.requests
+	r.Answers.add(&w.answers)
+	r.Commits += w.disk.commits
+	for kind, n := range w.faults {
+		r.Faults += n
+		r.FaultKinds[kind] += n
+	}
+}
+
+func (a *Answers) add(b *Answers) {
+	a.Executed += b.Executed
+	a.Replayed += b.Replayed
+	a.Refused += b.Refused
+	a.Mismatched += b.Mismatched
+	a.Expired += b.Expired
+	a.Failed += b.Failed
+}
