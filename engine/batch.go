@@ -83,14 +83,16 @@ func (b *batch) witnesses() *Need {
 }
 
 // committed says whether b was committed, given what is now under its keys. A
-// batch without keys is taken as not committed: its commands are idempotent by
-// themselves.
+// commit is one, so all of them must be there and be its own: one alone could be
+// that of a refusal which somebody else came to in that very moment, since a
+// refusal names no resource. A batch without keys is taken as not committed: its
+// commands are idempotent by themselves.
 func (b *batch) committed(found []once.Record) bool {
 	for _, r := range found {
 		ours := b.keys[r.Key]
-		if r.Resource == ours.Resource && r.Attempt == ours.Attempt && r.CreatedAt.Equal(ours.CreatedAt) && r.Fingerprint == ours.Fingerprint {
-			return true
+		if r.Resource != ours.Resource || r.Attempt != ours.Attempt || !r.CreatedAt.Equal(ours.CreatedAt) || r.Fingerprint != ours.Fingerprint {
+			return false
 		}
 	}
-	return false
+	return len(found) == len(b.written) && len(found) > 0
 }

@@ -79,8 +79,10 @@ var (
 // implementation to this.
 type Store interface {
 	// Load returns the named rows that exist, as of one moment that is not before
-	// the last commit that was reported. It reserves need.Entries sequence
-	// numbers that no entry has and no other Load is given.
+	// the last commit that was reported. What it shows is durable, and it settles
+	// commits whose outcome is unknown: one that it does not show is never made.
+	// It reserves need.Entries sequence numbers that no entry has and no other
+	// Load is given.
 	Load(ctx context.Context, need Need) (Rows, error)
 
 	// Commit writes c as a whole or not at all, and returns nil when it is

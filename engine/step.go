@@ -165,9 +165,8 @@ func (s *Step) Committed(err error, now time.Time) {
 	}
 }
 
-// Resolved brings the keys of a commit whose outcome was unknown. A commit is
-// one: if one of its keys is there, all of it is. An error asks again; the
-// driver decides how often.
+// Resolved brings the keys of a commit whose outcome was unknown: by them it is
+// told whether it was made. An error asks again; the driver decides how often.
 func (s *Step) Resolved(rows Rows, err error, now time.Time) {
 	s.tick(now)
 	switch b := s.busy; {

@@ -1,0 +1,40 @@
+package engine
+
+import (
+	"testing"
+	"time"
+
+	"github.com/oncepay/oncepay/once"
+)
+
+// Two that decide in the same microsecond come to the same refusal: it tells
+// nothing of whose commit it was. What names a resource does.
+func TestACommitWasMadeIfAllOfItIsThere(t *testing.T) {
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	refusal := once.Record{Key: once.Key{Tenant: "t", ID: "refused"}, Attempt: 1, CreatedAt: at}
+	transfer := once.Record{Key: once.Key{Tenant: "t", ID: "made"}, Attempt: 1, CreatedAt: at, Resource: "tr_ours"}
+	theirs := transfer
+	theirs.Resource = "tr_theirs"
+	b := newBatch()
+	for _, r := range []once.Record{refusal, transfer} {
+		b.keys[r.Key] = r
+		b.written = append(b.written, r)
+	}
+	for name, row := range map[string]struct {
+		found []once.Record
+		want  bool
+	}{
+		"all of it is there":                       {[]once.Record{refusal, transfer}, true},
+		"nothing is there":                         {nil, false},
+		"only a refusal is there":                  {[]once.Record{refusal}, false},
+		"the transfer is somebody else's":          {[]once.Record{refusal, theirs}, false},
+		"somebody else's transfer is all there is": {[]once.Record{theirs}, false},
+	} {
+		if got := b.committed(row.found); got != row.want {
+			t.Errorf("%s: committed is %v", name, got)
+		}
+	}
+	if newBatch().committed(nil) {
+		t.Error("a batch without keys is taken for committed")
+	}
+}
