@@ -3,6 +3,7 @@ package sqlite
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"unsafe"
 
 	"modernc.org/libc"
@@ -184,7 +185,7 @@ type libError struct {
 }
 
 func (e *libError) Error() string {
-	return fmt.Sprintf("%s (%d): %.120s", e.text, e.code, e.doing)
+	return fmt.Sprintf("%s (%d): %.80s", e.text, e.code, strings.Join(strings.Fields(e.doing), " "))
 }
 
 // primary is the result code without its extension.
