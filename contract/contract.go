@@ -1,0 +1,133 @@
+// Package contract holds a store to what engine.Store, engine.Upkeep and the
+// lists promise, and to what the store in memory does.
+//
+// A store's test is a [Fixture] and two calls:
+//
+//	func TestContract(t *testing.T)  { contract.TestStore(t, fixture()) }
+//	func TestHistories(t *testing.T) { contract.TestHistories(t, contract.Memory(), fixture()) }
+//
+// # What is promised
+//
+// [TestStore] has a test for each promise, named by it; a store that passes may
+// stand under an executor and a face. [TestHistories] runs the same seeded
+// histories of commands on several stores through the executor's Step: what
+// they answer and what is read from them must be the same, byte for byte.
+//
+// # What is not promised
+//
+// Durability is not tested: a process that lives cannot tell whether its store
+// has synced. Each store has crash tests of its own for that.
+package contract
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/oncepay/oncepay/audit"
+	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/ledger"
+	"github.com/oncepay/oncepay/once"
+	"github.com/oncepay/oncepay/outbox"
+)
+
+// Store is a store that can hold money: an executor commits to it, it is kept
+// tidy, and a face reads it. Its methods are safe for concurrent use. What they
+// return is the caller's, and what they are given they do not keep.
+type Store interface {
+	engine.Store
+	engine.Upkeep
+	Accounts
+	Transfers
+	Past
+}
+
+// Accounts reads accounts. Lists are newest first, of what was made at the same
+// time the later first; they may end a page short of its limit without being at
+// their end: that is where Next is empty. They fail with an engine.ErrBadCursor.
+type Accounts interface {
+	// Account returns an account, or nil if there is none.
+	Account(ctx context.Context, ref ledger.Ref) (*ledger.Account, error)
+
+	// AccountAt returns an account with the balance that it had at a time, the
+	// entries of that very moment counted, or nil if it was not open yet. What is
+	// no balance is as it is now.
+	AccountAt(ctx context.Context, ref ledger.Ref, at time.Time) (*ledger.Account, error)
+
+	// Accounts lists the accounts of a tenant.
+	Accounts(ctx context.Context, tenant string, p engine.Page) (engine.List[*ledger.Account], error)
+
+	// Entries lists the entries of an account; none if there is no such account.
+	Entries(ctx context.Context, ref ledger.Ref, p engine.Page) (engine.List[ledger.Entry], error)
+}
+
+// Transfers reads transfers. Its list is like those of Accounts.
+type Transfers interface {
+	// Transfer returns a transfer, or nil if there is none.
+	Transfer(ctx context.Context, ref ledger.Ref) (*ledger.Transfer, error)
+
+	// Transfers lists the transfers of a tenant that a filter leaves.
+	Transfers(ctx context.Context, tenant string, f engine.TransferFilter, p engine.Page) (engine.List[*ledger.Transfer], error)
+}
+
+// Past reads what has happened. Its list is like those of Accounts.
+type Past interface {
+	// Key returns what is known of a key, without the answer: the zero Record if
+	// nothing is.
+	Key(ctx context.Context, k once.Key) (once.Record, error)
+
+	// Events lists the events of a tenant that a filter leaves.
+	Events(ctx context.Context, tenant string, f engine.EventFilter, p engine.Page) (engine.List[outbox.Event], error)
+}
+
+// Fixture says how the stores of a kind are made. Its functions fail the test
+// themselves, and clean up with it.
+type Fixture struct {
+	// Name is what the kind is called in transcripts' differences.
+	Name string
+
+	// Open makes a new, empty store.
+	Open func(testing.TB) Store
+
+	// Reopen closes a store and opens what it has kept. Leave it nil where a store
+	// forgets everything with its process: nothing is asked about that then.
+	Reopen func(testing.TB, Store) Store
+
+	// Snapshot returns all that a store holds now.
+	Snapshot func(testing.TB, Store) audit.Source
+}
+
+// Memory is the fixture of the store in memory, with which others are compared.
+func Memory() Fixture {
+	return Fixture{
+		Name:     "memory",
+		Open:     func(testing.TB) Store { return engine.NewMemory() },
+		Snapshot: func(_ testing.TB, s Store) audit.Source { return s.(*engine.Memory).Snapshot() },
+	}
+}
+
+// promise is something that a store promises, as a sentence, and its test.
+type promise struct {
+	name string
+	keep func(*bank)
+}
+
+// TestStore holds a store to every promise.
+func TestStore(t *testing.T, f Fixture) {
+	for _, group := range []struct {
+		name     string
+		promises []promise
+	}{
+		{"load", loading}, {"commit", committing}, {"rows", keeping}, {"numbers", numbers},
+		{"lists", lists}, {"upkeep", upkeep}, {"audit", auditing}, {"reopen", reopening},
+	} {
+		t.Run(group.name, func(t *testing.T) {
+			for _, p := range group.promises {
+				t.Run(p.name, func(t *testing.T) {
+					t.Parallel()
+					p.keep(newBank(t, f))
+				})
+			}
+		})
+	}
+}
