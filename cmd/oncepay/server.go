@@ -140,11 +140,18 @@ func (s *server) answer(ctx context.Context, l net.Listener) error {
 		s.log.Warn("some requests were still waiting; they can be repeated", "err", late)
 		s.http.Close()
 	}
-	return errors.Join(err, s.close(drain))
+	return errors.Join(err, s.close(context.WithoutCancel(ctx)))
 }
+
+// closeTime is how long commits may take that are on their way when nobody waits
+// for their answers any more. It is not a part of the drain: a client that took
+// all of that has done nothing to the store.
+const closeTime = 2 * time.Second
 
 // close ends what open and begin started. What is committing is waited for.
 func (s *server) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, closeTime)
+	defer cancel()
 	if s.stop != nil {
 		s.stop()
 		s.keeping.Wait()
