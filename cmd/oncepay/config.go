@@ -61,7 +61,7 @@ func resolve(layers []layer) (config, error) {
 		}
 	}
 	if wrong == nil {
-		wrong = append(wrong, c.checkDev(), c.checkWindow())
+		wrong = append(wrong, c.checkDev(), c.checkWindow(), c.checkTombstones())
 	}
 	return c, errors.Join(wrong...)
 }
@@ -96,4 +96,15 @@ func (c *config) checkWindow() error {
 		"so a late retry would be executed again: make it at least that",
 		shortDuration(w.length), c.sources["window.length"], shortDuration(w.RetryHorizon), shortDuration(w.Partition),
 		shortDuration(w.Skew), shortDuration(w.Margin), shortDuration(w.Min()))
+}
+
+// checkTombstones refuses to forget a key as soon as its window is over: then a
+// late retry would be executed again, and not refused.
+func (c *config) checkTombstones() error {
+	if c.tombstones > c.window.length {
+		return nil
+	}
+	return fmt.Errorf("tombstones: %s from %s is not longer than window.length %s from %s, so a retry after the window "+
+		"would be executed again, not refused: make it longer, by far",
+		shortDuration(c.tombstones), c.sources["tombstones"], shortDuration(c.window.length), c.sources["window.length"])
 }

@@ -182,6 +182,8 @@ func TestWhatAConfigurationRefuses(t *testing.T) {
 		"dev on an address of the network": {file: "dev: true\naddr: 10.0.0.1:80", want: `addr: "10.0.0.1:80" from file oncepay.yaml is not loopback`},
 		"a window shorter than its parts": {args: []string{"--window-length=17h"},
 			want: "window.length: 17h from flag --window-length is shorter than retry_horizon 12h + partition 4h + skew 5m + margin 1h = 17h5m"},
+		"tombstones that go with the window": {args: []string{"--tombstones=1d"},
+			want: "tombstones: 24h from flag --tombstones is not longer than window.length 24h from default"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			o := configured(t, row.file, row.env, row.args...)
