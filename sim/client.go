@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,9 +32,12 @@ type op struct {
 
 func newClient(w *world, number int) *client {
 	c := &client{world: w, number: number, tenant: w.tenants[w.luck.IntN(len(w.tenants))], left: 5 + w.luck.IntN(25)}
-	c.accounts = []string{"world", "a0", "a1", "a2"}
+	c.accounts = slices.Clone(accounts)
 	return c
 }
+
+// accounts are what every tenant opens first, all of the same names.
+var accounts = []string{"world", "a0", "a1", "a2"}
 
 // next begins the next operation.
 func (c *client) next() {
@@ -92,7 +96,7 @@ func (c *client) again(o *op) {
 // rest begins the next operation a little later, now and then much later.
 func (c *client) rest() {
 	c.op = nil
-	pause := c.between(0, 200*time.Millisecond)
+	pause := c.between(0, c.habits.pace)
 	if c.luck.IntN(50) == 0 {
 		pause = c.between(0, c.habits.window)
 	}
@@ -162,7 +166,7 @@ func (c *client) comeBack(req *request, o *engine.Outcome) {
 func (c *client) think() *request {
 	key := c.newKey()
 	switch n := c.luck.IntN(100); {
-	case n < 6 || c.begun < 6:
+	case n < 5 || c.tenant.opened < len(accounts):
 		return c.opens(key).seal(c.tenant.hasher)
 	case n < 55:
 		return createRequest(key, c.transfer()).seal(c.tenant.hasher)
@@ -180,9 +184,10 @@ func (c *client) think() *request {
 }
 
 func (c *client) opens(key once.Key) *request {
-	id := c.account()
-	if c.luck.IntN(3) == 0 {
-		id = "b" + strconv.Itoa(c.luck.IntN(20))
+	id := "b" + strconv.Itoa(c.luck.IntN(20))
+	if c.tenant.opened < len(accounts) || c.luck.IntN(3) == 0 {
+		id = accounts[c.tenant.opened%len(accounts)]
+		c.tenant.opened++
 	}
 	return openRequest(key, id, ledger.Floor{None: id == "world"})
 }
@@ -207,6 +212,9 @@ func (c *client) transfer() ledger.CreateTransfer {
 	t := ledger.CreateTransfer{From: c.account(), To: c.account(), Amount: 1 + c.luck.Int64N(40)}
 	if c.luck.IntN(3) == 0 {
 		t.From = "world"
+	}
+	if t.From == t.To && c.luck.IntN(10) > 0 {
+		t.To = "a0"
 	}
 	if c.luck.IntN(40) == 0 {
 		t.Amount = 1 << 62 // so that balances overflow

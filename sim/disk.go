@@ -98,7 +98,7 @@ func (d *disk) commit(c *engine.Changes, then func(error)) {
 
 func (d *disk) start() {
 	w := d.waiting[0]
-	if d.crashes("before a write") {
+	if d.crashes(d.habits.cut, "before a write") {
 		return
 	}
 	d.later(d.habits.writeTime, "disk: write", func() { d.write(w) })
@@ -124,7 +124,7 @@ func (d *disk) write(w *write) {
 		d.end(w, engine.ErrConflict)
 	default:
 		d.unsynced = append(d.unsynced, d.parts(w.changes)...)
-		if !d.crashes("between write and sync") {
+		if !d.crashes(d.habits.cut, "between write and sync") {
 			d.later(d.syncTime(), "disk: sync", func() { d.sync(w) })
 		}
 	}
@@ -151,7 +151,7 @@ func (d *disk) sync(w *write) {
 		for len(d.unsynced) > 0 {
 			d.flush(d.unsynced[0])
 			d.unsynced = d.unsynced[1:]
-			if d.crashes("between sync and report") {
+			if d.crashes(d.habits.cut, "between sync and report") {
 				return
 			}
 		}

@@ -6,13 +6,13 @@ import "time"
 // weather, so that rare combinations are not drowned in noise. Chances are in
 // thousandths.
 type habits struct {
-	lose, double, delay             int // messages
-	refuse, conflict, adrift, hide  int // commits
-	fill, stall, loadError          int // the disk
-	crash, jump                     int
-	giveUp, twice, misuse, comeBack int // clients
-	latency                         time.Duration
-	loadTime, writeTime, syncTime   time.Duration // at most
+	lose, double, delay             int           // messages
+	refuse, conflict, adrift, hide  int           // commits
+	fill, stall, loadError          int           // the disk
+	crash, cut, jump                int           // a crash as the server works, and as the disk does
+	giveUp, twice, misuse, comeBack int           // clients
+	latency, pace                   time.Duration // at most: of a message, between two operations
+	loadTime, writeTime, syncTime   time.Duration
 	window, tombstones              time.Duration
 	maxBatch, maxQueue, maxWaiters  int
 }
@@ -26,9 +26,10 @@ func drawHabits(l *loop) habits {
 		lose: often(0, 0, 10, 100, 300), double: often(0, 10, 100, 300), delay: often(0, 0, 10, 100),
 		refuse: often(0, 0, 20, 200), conflict: often(0, 0, 20, 200), adrift: often(0, 0, 50, 300), hide: often(0, 0, 50, 300),
 		fill: often(0, 0, 0, 10, 50), stall: often(0, 0, 10), loadError: often(0, 0, 10, 100),
-		crash: often(0, 1, 5, 20), jump: often(0, 0, 50, 200),
+		crash: often(0, 1, 5, 20), cut: often(0, 5, 20, 60), jump: often(0, 0, 50, 200),
 		giveUp: often(0, 50, 300), twice: often(0, 100, 400), misuse: often(0, 50, 200), comeBack: often(0, 100, 300),
 		latency:  pick(l, 100*time.Microsecond, 5*time.Millisecond, 100*time.Millisecond),
+		pace:     pick(l, time.Millisecond, 20*time.Millisecond, 200*time.Millisecond),
 		loadTime: pick(l, 0, 100*time.Microsecond, 5*time.Millisecond),
 		syncTime: pick(l, 100*time.Microsecond, 5*time.Millisecond, 200*time.Millisecond), writeTime: 200 * time.Microsecond,
 		window:   pick(l, time.Minute, 24*time.Hour, 24*time.Hour),

@@ -66,7 +66,7 @@ func (s *server) crash() {
 
 // receive takes a request in, if the server is up.
 func (s *server) receive(c call) {
-	if s.step == nil || s.crashes("as a request comes") {
+	if s.step == nil || s.crashes(s.habits.crash, "as a request comes") {
 		return
 	}
 	s.requests++
@@ -175,7 +175,7 @@ func (s *server) answer(a *engine.Answered) {
 	delete(s.jobs, a.Job)
 	s.note("answer", c.req.name()+" "+text(&a.Outcome))
 	s.check.answered(c, &a.Outcome)
-	if !s.crashes("as an answer leaves") && c.from != nil {
+	if !s.crashes(s.habits.crash, "as an answer leaves") && c.from != nil {
 		s.back(c, a.Outcome)
 	}
 }

@@ -38,6 +38,7 @@ type tenant struct {
 	name   string
 	hasher *once.Hasher
 	keys   int
+	opened int
 	held   []string // transfers that its clients saw pending: they act on each other's
 	posted []string
 }
@@ -55,7 +56,7 @@ func newWorld(cfg Config, seed uint64) *world {
 		name := "tenant-" + strconv.Itoa(i)
 		w.tenants = append(w.tenants, &tenant{name: name, hasher: once.NewHasher([]byte("the service's secret of 32 bytes"), name)})
 	}
-	for i := range 2 + w.luck.IntN(5) {
+	for i := range 2 + w.luck.IntN(9) {
 		c := newClient(w, i)
 		w.clients = append(w.clients, c)
 		w.planned += c.left
@@ -110,8 +111,8 @@ func (w *world) chance(perMille int, kind string) bool {
 }
 
 // crashes says whether the server crashes here, and if so it has.
-func (w *world) crashes(where string) bool {
-	if !w.chance(w.habits.crash, "crash") {
+func (w *world) crashes(perMille int, where string) bool {
+	if !w.chance(perMille, "crash") {
 		return false
 	}
 	w.note("crash", fmt.Sprintf("%s, %d commits not synced", where, len(w.disk.unsynced)))
