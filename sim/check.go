@@ -76,6 +76,9 @@ func (k *checker) arrived(r *request) {
 // answered holds an answer against what is known of its key.
 func (k *checker) answered(c *call, o *engine.Outcome) {
 	if !c.req.keyed() {
+		if o.Err != nil {
+			k.failed(c, o.Err)
+		}
 		return
 	}
 	f, count := k.fate(c.req.key), &k.answers
@@ -133,11 +136,14 @@ func (k *checker) outdated(key once.Key, now time.Time) bool {
 // only who would not wait, or waited long enough, or found too many waiting, is
 // sent away while another request is at work.
 func (k *checker) failed(c *call, err error) {
-	if errors.Is(err, engine.ErrInProgress) {
+	switch {
+	case errors.Is(err, engine.ErrInProgress):
 		if !c.noWait && !c.left && k.habits.maxWaiters >= manyWaiters {
 			k.fail("duplicates wait", "%s would have waited and was sent away", c.req.name())
 		}
 		return
+	case !errors.Is(err, engine.ErrOverloaded) && !errors.Is(err, engine.ErrUnavailable):
+		k.fail("no defect", "%s was told %q", c.req.name(), err)
 	}
 	if rec, there := k.disk.kept.keys[c.req.key]; there && !c.known && !rec.CreatedAt.Before(c.came) {
 		k.fail("nothing began", "%s was told %q, and is in the store", c.req.name(), err)
