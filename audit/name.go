@@ -17,7 +17,7 @@ import (
 // Limits of the second reading: what is held of resources that share a bucket
 // with one that is off.
 const (
-	maxSuspects = 50_000 // about 50 MB
+	maxSuspects = 20_000 // some 20 MB
 	maxFacts    = 16     // of one resource and family
 	maxNamed    = 4      // keys of one resource
 )
@@ -57,7 +57,13 @@ type dossier struct {
 	rows   int
 	status ledger.Status
 	keys   []string // that say they made it
-	left   [families]map[fact]int
+	left   [families][]leftover
+}
+
+// leftover is a fact that is told more often on one side than on the other.
+type leftover struct {
+	fact fact
+	n    int
 }
 
 func newCloser(a *auditor, bad []int) *closer {
@@ -125,27 +131,29 @@ func (c *closer) readEvents(ctx context.Context) error {
 	})
 }
 
-// take sums up a term. Facts of both signs take each other away.
+// take sums up a term: facts of both signs take each other away.
 func (c *closer) take(t *term) {
 	d := c.suspect(t.about)
 	if d == nil {
 		return
 	}
-	left := &d.left[t.family]
-	if *left == nil {
-		*left = map[fact]int{}
-	}
-	n, known := (*left)[t.fact]
+	d.take(t)
+}
+
+func (d *dossier) take(t *term) {
+	n := 1
 	if t.minus {
-		n--
-	} else {
-		n++
+		n = -1
 	}
+	left := &d.left[t.family]
+	i := slices.IndexFunc(*left, func(l leftover) bool { return l.fact == t.fact })
 	switch {
-	case n == 0:
-		delete(*left, t.fact)
-	case known || len(*left) < maxFacts:
-		(*left)[t.fact] = n
+	case i >= 0 && (*left)[i].n+n == 0:
+		*left = slices.Delete(*left, i, i+1)
+	case i >= 0:
+		(*left)[i].n += n
+	case len(*left) < maxFacts:
+		*left = append(*left, leftover{t.fact, n})
 	}
 }
 
@@ -223,7 +231,8 @@ var sayOthers = [families]string{
 // sides parts what is left over into what the resource itself says and what
 // others say of it.
 func (d *dossier) sides(family int) (ours, others []string) {
-	for f, n := range d.left[family] {
+	for _, l := range d.left[family] {
+		f, n := l.fact, l.n
 		switch {
 		case f.what == "held" && n > 0 && d.status != ledger.Pending:
 			others = append(others, fmt.Sprintf("the end of a hold of %d that none of them made", f.numbers[0]))
