@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -196,16 +198,26 @@ func (b *bank) all() everything {
 	b.must(src.Entries(b.ctx, func(n ledger.Entry) error { e.Entries = append(e.Entries, n); return nil }))
 	b.must(src.Transfers(b.ctx, func(t *ledger.Transfer) error { return put(e.Transfers, t.Ref, *t) }))
 	b.must(src.Events(b.ctx, func(v outbox.Event) error { return put(e.Events, v.ID, v) }))
-	var keys []once.Key
-	b.must(src.Keys(b.ctx, func(r once.Record) error { keys = append(keys, r.Key); return nil }))
-	rows, err := b.Load(b.ctx, engine.Need{Keys: keys})
-	b.must(err)
-	for _, r := range rows.Keys {
-		b.must(put(e.Keys, r.Key, r))
-	}
+	b.must(src.Keys(b.ctx, func(r once.Record) error { return put(e.Keys, r.Key, r) }))
+	b.answers(e.Keys)
+	var err error
 	e.Since, err = src.KeysSince(b.ctx)
 	b.must(err)
 	return e
+}
+
+// answers loads the answers of keys that were audited: an audit reads none.
+func (b *bank) answers(audited map[once.Key]once.Record) {
+	b.Helper()
+	rows, err := b.Load(b.ctx, engine.Need{Keys: slices.Collect(maps.Keys(audited))})
+	b.must(err)
+	b.same("keys that are loaded, of those that are audited", len(audited), len(rows.Keys))
+	for _, r := range rows.Keys {
+		blank := r
+		blank.Answer = once.Answer{}
+		b.same("audited "+r.Key.ID, blank, audited[r.Key])
+		audited[r.Key] = r
+	}
 }
 
 // put keeps a row, of which there must be one.

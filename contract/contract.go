@@ -121,6 +121,9 @@ func TestStore(t *testing.T, f Fixture) {
 		{"load", loading}, {"commit", committing}, {"rows", keeping}, {"numbers", numbers},
 		{"lists", lists}, {"upkeep", upkeep}, {"audit", auditing}, {"reopen", reopening},
 	} {
+		if group.name == "reopen" && f.Reopen == nil {
+			continue
+		}
 		t.Run(group.name, func(t *testing.T) {
 			for _, p := range group.promises {
 				t.Run(p.name, func(t *testing.T) {

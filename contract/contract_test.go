@@ -7,3 +7,9 @@ import (
 )
 
 func TestMemory(t *testing.T) { contract.TestStore(t, contract.Memory()) }
+
+// Two stores in memory: a history that is not repeated exactly would compare
+// nothing.
+func TestHistories(t *testing.T) {
+	contract.TestHistories(t, contract.Memory(), contract.Memory())
+}
