@@ -7,12 +7,17 @@ import (
 	lib "modernc.org/sqlite/lib"
 )
 
-// The log is moved into the database beside the writer, in small pieces. A piece
-// that is too large makes a commit wait for its sync; since nearly all pages are
-// appended to, a larger one would not save writes either.
+// The log is moved into the database beside the writer, in small pieces: a
+// commit that is synced meanwhile waits for no more than one of them. Larger
+// ones would not save much, since nearly all pages are new.
+//
+// The log begins anew only when all of it was moved and nobody writes, so now
+// and then the writer waits until the last pages are: that is a commit's time or
+// two.
 const (
-	checkpointPages = 1000 // 4 MiB: begin to move them
-	nearlyAll       = 150  // so few are moved between two batches, in less than a millisecond
+	pieceLen        = 500  // pages: 2 MiB
+	logLen          = 4000 // 16 MiB: then the log is to begin anew
+	nearlyAll       = 150  // so few pages are moved while the writer waits
 	checkpointTries = 4    // rounds to get there; the writer goes on meanwhile
 )
 
@@ -23,7 +28,9 @@ type checkpointer struct {
 	stop   chan struct{}
 	done   chan struct{}
 	logged atomic.Int64 // pages in the log, told by the writer
-	next   atomic.Int64 // begin at so many
+	next   atomic.Int64 // when there are so many, move them
+
+	restartAt int // when there are so many, begin anew
 }
 
 func newCheckpointer(path string) (*checkpointer, error) {
@@ -36,8 +43,10 @@ func newCheckpointer(path string) (*checkpointer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &checkpointer{c: c, kick: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
-	p.next.Store(checkpointPages)
+	p := &checkpointer{
+		c: c, kick: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}), restartAt: logLen,
+	}
+	p.next.Store(pieceLen)
 	return p, nil
 }
 
@@ -69,12 +78,29 @@ func (s *Store) keepLogShort() {
 			return
 		case <-p.kick:
 		}
-		err := p.catchUp()
-		if err == nil {
-			err = s.restartLog()
+		if p.logged.Load() >= p.next.Load() { // it may have been told twice
+			s.noteCheckpoint(s.checkpoint())
 		}
-		s.noteCheckpoint(err)
 	}
+}
+
+// checkpoint moves a piece of the log, or all of it.
+func (s *Store) checkpoint() error {
+	p := s.checkpoints
+	p.next.Store(p.logged.Load() + pieceLen)
+	logged, _, err := p.c.checkpoint(lib.SQLITE_CHECKPOINT_PASSIVE)
+	if err != nil || logged < p.restartAt {
+		return err
+	}
+	p.restartAt = logged + logLen // if it fails
+	if err := p.catchUp(); err != nil {
+		return err
+	}
+	if err := s.restartLog(); err != nil {
+		return err
+	}
+	p.restartAt = logLen
+	return nil
 }
 
 // catchUp moves pages until nearly none is left.
@@ -95,24 +121,27 @@ func (s *Store) restartLog() error {
 	defer s.mu.Unlock()
 	s.loader.mu.Lock()
 	defer s.loader.mu.Unlock()
-	_, _, err := s.checkpoints.c.checkpoint(lib.SQLITE_CHECKPOINT_RESTART)
-	return err
+	p := s.checkpoints
+	if _, _, err := p.c.checkpoint(lib.SQLITE_CHECKPOINT_RESTART); err != nil {
+		return err
+	}
+	p.logged.Store(0)
+	p.next.Store(pieceLen)
+	return nil
 }
 
-// noteCheckpoint decides when to try again.
+// noteCheckpoint says what a checkpoint's failure means. That a reader was in
+// the way means nothing: the log is longer then until the next try.
 func (s *Store) noteCheckpoint(err error) {
-	p := s.checkpoints
 	var e *libError
 	switch {
 	case err == nil:
-		p.next.Store(checkpointPages)
-		return
-	case errors.As(err, &e) && e.primary() == lib.SQLITE_IOERR:
+	case errors.As(err, &e) && e.primary() == lib.SQLITE_IOERR: // what it moved may be lost
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.fail(err)
-	case errors.As(err, &e) && e.primary() != lib.SQLITE_BUSY:
-		s.cfg.Log.Warn("the log could not be moved into the database; it is tried again", "err", err)
+	case errors.As(err, &e) && e.primary() == lib.SQLITE_BUSY:
+	default:
+		s.cfg.Log.Warn("the log could not be moved into the database; it grows until it can", "err", err)
 	}
-	p.next.Store(p.logged.Load() + checkpointPages)
 }
