@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
@@ -46,8 +47,9 @@ func (b *batch) need() Need {
 }
 
 // fill takes in what was loaded. The jobs that asked may name more, now that
-// they see their rows: that is the second round, and there is no third.
-func (b *batch) fill(rows Rows) {
+// they see their rows: that is the second round, and there is no third. fill
+// returns those jobs.
+func (b *batch) fill(rows Rows) (asked []*Job) {
 	for _, r := range rows.Keys {
 		b.keys[r.Key] = r
 	}
@@ -60,7 +62,15 @@ func (b *batch) fill(rows Rows) {
 	for _, j := range b.first {
 		j.Command.Needs(b.book)
 	}
-	b.first = nil
+	asked, b.first = b.first, nil
+	return asked
+}
+
+// drop takes jobs out that are settled.
+func (b *batch) drop(settled []*Job) {
+	if len(settled) > 0 {
+		b.jobs = slices.DeleteFunc(b.jobs, func(j *Job) bool { return slices.Contains(settled, j) })
+	}
 }
 
 // complete writes a final answer under its key.

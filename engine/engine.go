@@ -71,6 +71,10 @@ var (
 	// ErrUnavailable means that the store could not load or commit.
 	ErrUnavailable = errors.New("engine: the store is not available")
 
+	// ErrInternal means that deciding the job failed: a defect. It alone is
+	// refused, and retrying it is no use.
+	ErrInternal = errors.New("engine: a defect")
+
 	// ErrClosed means that the executor is shutting down.
 	ErrClosed = errors.New("engine: shutting down")
 )

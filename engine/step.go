@@ -28,11 +28,12 @@ type Step struct {
 	queue fairQueue
 	live  map[once.Key]*flight // keys of jobs that are queued, loaded or committing
 
-	next    *batch // is being loaded
-	loading bool   // a load is on its way
-	stale   bool   // that load was for a batch that is no longer next
-	busy    *batch // is being committed, or looked up after an unknown commit
-	last    *batch // was committed last: newer than a load that began before it
+	next    *batch          // is being loaded
+	loading bool            // a load is on its way
+	stale   bool            // that load was for a batch that is no longer next
+	busy    *batch          // is being committed, or looked up after an unknown commit
+	last    *ledger.Changes // were committed last: newer than a load that began before
+	alone   int             // so many jobs are decided each by itself; see isolate
 
 	seq, seqEnd int64 // the next entry's number, and the first that is not ours
 
@@ -124,13 +125,19 @@ func (s *Step) Leave(j *Job) {
 	if f == nil {
 		return
 	}
-	for i, w := range f.waiters {
-		if w == j {
-			f.waiters[i] = nil
-			f.gone++
-			s.fail(j, ErrInProgress)
-			break
-		}
+	if i := slices.Index(f.waiters, j); i >= 0 {
+		f.leave(i)
+		s.fail(j, ErrInProgress)
+	}
+}
+
+// leave gives a waiter's place up. Places are reclaimed when half are empty, so
+// that those who come and go cost those who stay little.
+func (f *flight) leave(i int) {
+	f.waiters[i] = nil
+	if f.gone++; f.gone > len(f.waiters)/2 {
+		f.waiters = slices.DeleteFunc(f.waiters, func(w *Job) bool { return w == nil })
+		f.gone = 0
 	}
 }
 
@@ -148,7 +155,7 @@ func (s *Step) Loaded(rows Rows, err error, now time.Time) {
 		s.failBatch(s.next, ErrUnavailable)
 		s.next = newBatch()
 	default:
-		s.next.fill(rows)
+		s.tellKnown(s.next.fill(rows))
 	}
 }
 
@@ -214,169 +221,11 @@ func (s *Step) fillNext() {
 	if len(s.next.jobs) > 0 && s.busy == nil {
 		return
 	}
-	for s.queue.size > 0 && len(s.next.jobs) < s.cfg.MaxBatch {
+	most := s.cfg.MaxBatch
+	if s.alone > 0 {
+		most = 1
+	}
+	for s.queue.size > 0 && len(s.next.jobs) < most {
 		s.next.add(s.queue.pop())
 	}
-}
-
-// decide decides the loaded batch, and has it committed if it wrote anything.
-func (s *Step) decide() {
-	b := s.next
-	s.next = newBatch()
-	if s.last != nil {
-		b.book.CatchUp(s.last.changes.Ledger)
-	}
-	b.book.Reserve(s.seq)
-	for _, j := range b.jobs {
-		b.outcomes = append(b.outcomes, s.decideJob(b, j))
-	}
-	s.seq = b.book.NextEntry()
-	written, err := b.book.Changes()
-	if err != nil {
-		panic(err) // a defect: money would be lost or made
-	}
-	changes := &Changes{At: s.clock, Keys: b.written, Ledger: written}
-	if changes.empty() {
-		s.answer(b)
-		return
-	}
-	s.busy, b.changes = b, changes
-	s.effects = append(s.effects, Effect{Commit: changes})
-}
-
-func (s *Step) decideJob(b *batch, j *Job) Outcome {
-	if !j.keyed() {
-		answer, _, _ := s.run(b, j)
-		return Outcome{Answer: answer}
-	}
-	rules := s.cfg.Rules(j.Request.Key.Tenant)
-	v := once.Decide(b.keys[j.Request.Key], j.Request, s.clock, rules)
-	if v.Action != once.Execute {
-		return told(v)
-	}
-	answer, resource, final := s.run(b, j)
-	o := Outcome{Answer: answer, Stored: final, ExpiresAt: v.Record.ExpiresAt}
-	if final {
-		b.complete(v.Record, resource, answer)
-	}
-	return o
-}
-
-// run lets the command decide and renders its answer. It reports whether the
-// answer is final: an execution, or a refusal by the ledger's state.
-func (s *Step) run(b *batch, j *Job) (a once.Answer, resource string, final bool) {
-	result, err := j.Command.Decide(b.book, ledger.Moment{Now: s.clock, IDs: s.ids})
-	if err == nil {
-		return j.Reply(result, nil), result.ID(), true
-	}
-	var refusal *ledger.Refusal
-	if !errors.As(err, &refusal) {
-		panic(err) // a command returns refusals and nothing else
-	}
-	return j.Reply(ledger.Result{}, refusal), "", refusal.Code.Final()
-}
-
-// told turns a verdict that runs nothing into an outcome.
-func told(v once.Verdict) Outcome {
-	switch o := (Outcome{ExpiresAt: v.Record.ExpiresAt}); v.Action {
-	case once.Replay:
-		o.Answer, o.Replayed = v.Record.Answer, true
-		return o
-	case once.Refuse:
-		o.Err = v.Err
-		return o
-	default: // somebody else holds it, or must recover it
-		o.Err = ErrInProgress
-		return o
-	}
-}
-
-// finish answers a batch that is durable.
-func (s *Step) finish(b *batch) {
-	s.busy, s.last = nil, b
-	s.answer(b)
-}
-
-func (s *Step) answer(b *batch) {
-	for i, j := range b.jobs {
-		a := &Answered{Job: j, Outcome: b.outcomes[i]}
-		if a.Outcome.Stored {
-			a.Record = b.keys[j.Request.Key]
-		}
-		s.effects = append(s.effects, Effect{Answer: a})
-		if j.keyed() {
-			s.land(j, b.keys[j.Request.Key])
-		}
-	}
-}
-
-// land ends a flight: its waiters get the answer that is now under the key. If
-// nothing was stored, the first of them leads the others on.
-func (s *Step) land(j *Job, rec once.Record) {
-	key := j.Request.Key
-	f := s.live[key]
-	delete(s.live, key)
-	for i, w := range f.waiters {
-		if w == nil {
-			f.gone--
-			continue
-		}
-		v := once.Decide(rec, w.Request, s.clock, s.cfg.Rules(key.Tenant))
-		if v.Action == once.Execute {
-			s.live[key] = &flight{waiters: f.waiters[i+1:], gone: f.gone}
-			s.queue.push(w) // over the bound, if need be: it was accepted before
-			return
-		}
-		s.effects = append(s.effects, Effect{Answer: &Answered{Job: w, Outcome: told(v)}})
-	}
-}
-
-// again decides a batch again that was certainly not committed, in front of
-// what came later, so that order is kept. Its tries are bounded.
-func (s *Step) again(b *batch, err error) {
-	s.busy = nil
-	if b.tries++; b.tries >= s.cfg.MaxTries || !errors.Is(err, ErrConflict) {
-		s.failBatch(b, ErrUnavailable)
-		return
-	}
-	fresh := newBatch()
-	fresh.tries = b.tries
-	for _, j := range b.jobs {
-		fresh.add(j)
-	}
-	for _, j := range slices.Backward(s.next.jobs) {
-		s.queue.putBack(j) // a batch stays in its bounds, and fails for itself only
-	}
-	s.next, s.stale = fresh, s.loading
-}
-
-// failBatch answers all jobs of a batch, and those that wait for them, with err:
-// nothing began.
-func (s *Step) failBatch(b *batch, err error) {
-	for _, j := range b.jobs {
-		s.fail(j, err)
-		if !j.keyed() {
-			continue
-		}
-		f := s.live[j.Request.Key]
-		delete(s.live, j.Request.Key)
-		for _, w := range f.waiters {
-			if w != nil {
-				s.fail(w, err)
-			}
-		}
-	}
-}
-
-func (s *Step) fail(j *Job, err error) {
-	s.effects = append(s.effects, Effect{Answer: &Answered{Job: j, Outcome: s.cfg.failed(j, err, s.clock)}})
-}
-
-// failed is the outcome of a job that was not begun.
-func (c *Config) failed(j *Job, err error, now time.Time) Outcome {
-	o := Outcome{Err: err}
-	if j.keyed() {
-		o.ExpiresAt = now.Add(c.Rules(j.Request.Key.Tenant).Window)
-	}
-	return o
 }

@@ -42,6 +42,13 @@ type UpkeepConfig struct {
 	// Defaults to 5 minutes.
 	Skew time.Duration
 
+	// Uptime is how long this machine has been running, by a clock that nobody
+	// sets. It should go on while the machine is suspended: else a suspension
+	// looks like a clock that was set forward.
+	//
+	// Defaults to Go's monotonic clock, which on Linux stops in a suspension.
+	Uptime func() time.Duration
+
 	// Log is told what could not be done.
 	//
 	// Defaults to slog.Default.
@@ -52,6 +59,9 @@ func (c UpkeepConfig) withDefaults() UpkeepConfig {
 	c.Tombstones = cmp.Or(c.Tombstones, 400*24*time.Hour)
 	c.Skew = cmp.Or(c.Skew, 5*time.Minute)
 	c.Log = cmp.Or(c.Log, slog.Default())
+	if began := time.Now(); c.Uptime == nil {
+		c.Uptime = func() time.Duration { return time.Since(began) }
+	}
 	return c
 }
 
@@ -64,9 +74,13 @@ const (
 
 // Keep expires holds, counts replays and sweeps until ctx ends. Failures are
 // logged and tried again: nothing that is promised depends on it being on time.
+// While the clock is not to be trusted nothing is expired or dropped: money that
+// was released, and a key that was forgotten, cannot be taken back.
 func (e *Executor) Keep(ctx context.Context, store Upkeep, cfg UpkeepConfig) {
 	cfg = cfg.withDefaults()
-	began, swept := time.Now(), time.Now()
+	trust := watchClock(cfg)
+	trust.compare(e.Now(), time.Now(), cfg.Log)
+	swept := time.Now()
 	ticker := time.NewTicker(upkeepPeriod)
 	defer ticker.Stop()
 	for {
@@ -76,24 +90,16 @@ func (e *Executor) Keep(ctx context.Context, store Upkeep, cfg UpkeepConfig) {
 			return
 		case <-ticker.C:
 		}
-		e.expireHolds(ctx, store, cfg.Log)
 		e.countReplays(ctx, store, cfg.Log)
-		if time.Since(swept) < sweepPeriod {
+		if trust.lost(cfg.Log) {
 			continue
 		}
-		if swept = time.Now(); jumped(began, swept, cfg.Skew) {
-			cfg.Log.Warn("the clock has jumped: keys are kept, not dropped, until a restart", "skew", cfg.Skew)
-			continue
+		e.expireHolds(ctx, store, cfg.Log)
+		if time.Since(swept) >= sweepPeriod {
+			swept = time.Now()
+			e.sweep(ctx, store, cfg)
 		}
-		e.sweep(ctx, store, cfg)
 	}
-}
-
-// jumped says whether the wall clock and the monotonic clock have come apart
-// since began: a clock that was set forward would have keys forgotten early.
-func jumped(began, now time.Time, skew time.Duration) bool {
-	wall := now.Round(0).Sub(began.Round(0))
-	return (wall - now.Sub(began)).Abs() > skew
 }
 
 func (e *Executor) expireHolds(ctx context.Context, store Upkeep, log *slog.Logger) {
@@ -107,7 +113,9 @@ func (e *Executor) expireHolds(ctx context.Context, store Upkeep, log *slog.Logg
 // expireSome expires as many holds as may be at once, and says whether there may
 // be more. It says no if one of them could not be expired.
 func (e *Executor) expireSome(ctx context.Context, store Upkeep, log *slog.Logger) (more bool) {
-	due, err := store.DueHolds(ctx, e.Now(), dueLimit)
+	// By the machine's clock: the store's may still be ahead of a clock that was
+	// set back to what is right.
+	due, err := store.DueHolds(ctx, time.Now().UTC(), dueLimit)
 	if err != nil {
 		log.Warn("holds that are due could not be read; they are expired later", "err", err)
 		return false

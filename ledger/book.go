@@ -258,12 +258,14 @@ func (c *Changes) Check() error {
 		return fmt.Errorf("%w: an odd number of entries", ErrUnbalanced)
 	}
 	last := make(map[Ref]*Entry, len(c.Accounts))
+	for _, a := range c.Accounts {
+		last[a.Ref] = nil
+	}
 	for i := 0; i < len(c.Entries); i += 2 {
 		debit, credit := &c.Entries[i], &c.Entries[i+1]
-		if err := CheckPair(debit, credit); err != nil {
+		if err := errors.Join(CheckPair(debit, credit), follow(last, debit), follow(last, credit)); err != nil {
 			return err
 		}
-		last[debit.Account], last[credit.Account] = debit, credit
 	}
 	for _, a := range c.Accounts {
 		if err := a.Check(); err != nil {
@@ -278,6 +280,20 @@ func (c *Changes) Check() error {
 			return err
 		}
 	}
+	return nil
+}
+
+// follow checks that e is on an account that is written, and follows that
+// account's entry before it, and makes it the last one.
+func follow(last map[Ref]*Entry, e *Entry) error {
+	before, written := last[e.Account]
+	switch {
+	case !written:
+		return fmt.Errorf("%w: entry %d is on account %s, which is not written", ErrUnbalanced, e.Seq, e.Account.ID)
+	case before != nil && (e.Prev != before.Seq || e.Ordinal != before.Ordinal+1 || e.After.minus(before.After) != e.Delta):
+		return fmt.Errorf("%w: entry %d of account %s does not follow entry %d", ErrUnbalanced, e.Seq, e.Account.ID, before.Seq)
+	}
+	last[e.Account] = e
 	return nil
 }
 

@@ -1,6 +1,9 @@
 package ledger
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // PostTransfer settles a hold: all of it, or a part and releases the rest.
 type PostTransfer struct {
@@ -121,6 +124,9 @@ func (b *Book) reverse(m Moment, t *Transfer, back CreateTransfer) (Result, erro
 // settle ends a hold: nothing can be short, since what moves was held.
 func (b *Book) settle(m Moment, t *Transfer, mv move, status Status) error {
 	from, to := b.account(Ref{t.Tenant, t.From}), b.account(Ref{t.Tenant, t.To})
+	if from == nil || to == nil {
+		return fmt.Errorf("ledger: transfer %s holds money on an account that is not there", t.ID)
+	}
 	debit, credit, err := mv.plan(from, to)
 	if err != nil {
 		return err

@@ -116,7 +116,7 @@ func (s *server) begin(path string) error {
 	s.keeping.Go(func() { serveOwner(ctx, socket, s.store, s.log) })
 	s.keeping.Go(func() {
 		s.executor.Keep(ctx, s.store, engine.UpkeepConfig{
-			Tombstones: s.cfg.tombstones, Skew: s.cfg.window.Skew, Log: s.log,
+			Tombstones: s.cfg.tombstones, Skew: s.cfg.window.Skew, Uptime: uptime, Log: s.log,
 		})
 	})
 	return nil

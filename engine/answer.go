@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/oncepay/oncepay/once"
+)
+
+// finish answers a batch that is durable.
+func (s *Step) finish(b *batch) {
+	s.busy, s.last = nil, b.changes.Ledger
+	s.answer(b)
+}
+
+func (s *Step) answer(b *batch) {
+	for i, j := range b.jobs {
+		a := &Answered{Job: j, Outcome: b.outcomes[i]}
+		if a.Outcome.Stored {
+			a.Record = b.keys[j.Request.Key]
+		}
+		s.effects = append(s.effects, Effect{Answer: a})
+		if j.keyed() {
+			s.land(j, b.keys[j.Request.Key])
+		}
+	}
+}
+
+// land ends a flight: its waiters get the answer that is now under the key. If
+// nothing was stored, the first of them leads the others on.
+func (s *Step) land(j *Job, rec once.Record) {
+	key := j.Request.Key
+	f := s.live[key]
+	delete(s.live, key)
+	for i, w := range f.waiters {
+		if w == nil {
+			f.gone--
+			continue
+		}
+		v := s.verdict(rec, w)
+		if v.Action == once.Execute {
+			s.live[key] = &flight{waiters: f.waiters[i+1:], gone: f.gone}
+			s.queue.push(w) // over the bound, if need be: it was accepted before
+			return
+		}
+		s.effects = append(s.effects, Effect{Answer: &Answered{Job: w, Outcome: told(v)}})
+	}
+}
+
+// again decides a batch again that was certainly not committed, in front of
+// what came later, so that order is kept. Its tries are bounded.
+func (s *Step) again(b *batch, err error) {
+	s.busy = nil
+	if b.tries++; b.tries >= s.cfg.MaxTries || !errors.Is(err, ErrConflict) {
+		s.failBatch(b, ErrUnavailable)
+		return
+	}
+	fresh := newBatch()
+	fresh.tries = b.tries
+	for _, j := range b.jobs {
+		fresh.add(j)
+	}
+	for _, j := range slices.Backward(s.next.jobs) {
+		s.queue.putBack(j) // a batch stays in its bounds, and fails for itself only
+	}
+	s.next, s.stale = fresh, s.loading
+}
+
+// failBatch answers all jobs of a batch, and those that wait for them, with err:
+// nothing began.
+func (s *Step) failBatch(b *batch, err error) {
+	for _, j := range b.jobs {
+		s.fail(j, err)
+		if !j.keyed() {
+			continue
+		}
+		f := s.live[j.Request.Key]
+		delete(s.live, j.Request.Key)
+		for _, w := range f.waiters {
+			if w != nil {
+				s.fail(w, err)
+			}
+		}
+	}
+}
+
+func (s *Step) fail(j *Job, err error) {
+	s.effects = append(s.effects, Effect{Answer: &Answered{Job: j, Outcome: s.cfg.failed(j, err, s.clock)}})
+}
+
+// failed is the outcome of a job that was not begun.
+func (c *Config) failed(j *Job, err error, now time.Time) Outcome {
+	o := Outcome{Err: err}
+	if j.keyed() {
+		o.ExpiresAt = now.Add(c.Rules(j.Request.Key.Tenant).Window)
+	}
+	return o
+}

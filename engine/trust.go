@@ -1,0 +1,43 @@
+package engine
+
+import (
+	"log/slog"
+	"time"
+)
+
+// clockTrust notices that somebody set the machine's clock: it and a clock that
+// nobody sets come apart.
+type clockTrust struct {
+	skew   time.Duration
+	uptime func() time.Duration
+
+	wall   time.Time     // when it began to watch, by the clock that is watched
+	up     time.Duration // and by the other
+	warned bool
+}
+
+func watchClock(cfg UpkeepConfig) *clockTrust {
+	return &clockTrust{skew: cfg.Skew, uptime: cfg.Uptime, wall: time.Now().Round(0), up: cfg.Uptime()}
+}
+
+// lost says whether the clock was set by more than the skew that is allowed.
+// The first time, it says so to log.
+func (c *clockTrust) lost(log *slog.Logger) bool {
+	ahead := time.Now().Round(0).Sub(c.wall) - (c.uptime() - c.up)
+	lost := ahead.Abs() > c.skew
+	if lost && !c.warned {
+		log.Error("the clock was set: no hold expires and no key is dropped until it is right again or the server is restarted",
+			"by", ahead.String(), "allowed", c.skew.String())
+	}
+	c.warned = lost
+	return lost
+}
+
+// compare tells log if the store's clock, which never runs backwards, is ahead
+// of the machine's: then keys and holds seem older than they are.
+func (c *clockTrust) compare(store, machine time.Time, log *slog.Logger) {
+	if ahead := store.Sub(machine); ahead > c.skew {
+		log.Error("the store's clock is ahead of this machine's: it stands still until then, and keys expire early",
+			"by", ahead.String(), "until", store)
+	}
+}

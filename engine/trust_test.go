@@ -1,0 +1,81 @@
+package engine_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/ledger"
+)
+
+// A machine whose clock was set forward releases no hold and forgets no key: the
+// time has not come. When both clocks agree again it goes on.
+func TestAClockThatWasSetEndsNoHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newBank(t)
+		e := engine.New(m, engine.Config{})
+		began, set := time.Now(), time.Duration(0)
+		var mu sync.Mutex
+		uptime := func() time.Duration { // how it looks when the wall clock is set forward by as much
+			mu.Lock()
+			defer mu.Unlock()
+			return time.Since(began) - set
+		}
+		var log strings.Builder
+		ctx, stop := context.WithCancel(context.Background())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			e.Keep(ctx, m, engine.UpkeepConfig{Uptime: uptime, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		})
+		hold := transfer(t, m, e.Do(t.Context(), holdFor("k1", 30*time.Second)))
+
+		mu.Lock()
+		set = time.Hour
+		mu.Unlock()
+		time.Sleep(time.Minute)
+		if got, _ := m.Transfer(t.Context(), hold.Ref); got.Status != ledger.Pending {
+			t.Errorf("the hold is %s while the clock is not to be trusted", got.Status)
+		}
+		mu.Lock()
+		set = 0
+		mu.Unlock()
+		time.Sleep(2 * time.Second)
+		if got, _ := m.Transfer(t.Context(), hold.Ref); got.Status != ledger.Expired {
+			t.Errorf("the hold is %s when the clock is right again", got.Status)
+		}
+		stop()
+		wg.Wait()
+		if n := strings.Count(log.String(), "the clock was set"); n != 1 {
+			t.Errorf("told %d times, want once:\n%s", n, &log)
+		}
+		if err := e.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A store whose last commit is ahead of the machine's clock says so.
+func TestAStoreThatIsAheadSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newBank(t)
+		e := engine.New(m, engine.Config{Since: time.Now().Add(24 * time.Hour)})
+		var log strings.Builder
+		ctx, stop := context.WithCancel(context.Background())
+		var wg sync.WaitGroup
+		wg.Go(func() { e.Keep(ctx, m, engine.UpkeepConfig{Log: slog.New(slog.NewTextHandler(&log, nil))}) })
+		synctest.Wait()
+		stop()
+		wg.Wait()
+		if !strings.Contains(log.String(), "ahead of this machine's") {
+			t.Errorf("nothing was said:\n%s", &log)
+		}
+		if err := e.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
