@@ -59,7 +59,7 @@ func readCloseAccount(f *form, tenant, id string, body jcs.Value) ledger.Command
 func (x *exchange) updateAccount() {
 	s := x.api.borrow()
 	defer x.api.giveBack(s)
-	body, bad := readBody(x.r, s, MaxBody)
+	body, bad := x.readBody(s, oneBody)
 	if bad != nil {
 		x.refuseBody(bad)
 		return

@@ -14,7 +14,7 @@ import (
 func (x *exchange) batch() {
 	s := x.api.borrow()
 	defer x.api.giveBack(s)
-	body, bad := readBody(x.r, s, MaxBatchBody)
+	body, bad := x.readBody(s, batchBody)
 	if bad != nil {
 		x.refuseBody(bad)
 		return

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/oncepay/oncepay/internal/jcs"
@@ -38,20 +39,38 @@ type mistake struct {
 	detail string
 }
 
-// readBody reads the body, of limit bytes at most, and parses it. An absent body
-// is an empty object. The value lives as long as s is borrowed.
-func readBody(r *http.Request, s *scratch, limit int64) (jcs.Value, *mistake) {
-	if r.ContentLength > limit {
-		return jcs.Value{}, &mistake{tooLarge, fmt.Sprintf("A body has at most %d bytes here, this one has %d.", limit, r.ContentLength)}
+// bodyLimits is how large a body may be.
+type bodyLimits struct {
+	bytes  int64
+	values int // and names
+}
+
+var (
+	oneBody   = bodyLimits{MaxBody, MaxValues}
+	batchBody = bodyLimits{MaxBatchBody, MaxBatchValues}
+)
+
+// readBody reads the body and parses it. An absent body is an empty object. The
+// value lives as long as s is borrowed.
+//
+// A body for which there is no room is refused before it is read, even if its
+// key is known: a repeat is told from another request by its body, so there is
+// no answer without reading it.
+func (x *exchange) readBody(s *scratch, most bodyLimits) (jcs.Value, *mistake) {
+	r := x.r
+	if r.ContentLength > most.bytes {
+		return jcs.Value{}, &mistake{tooLarge, fmt.Sprintf("A body has at most %d bytes here, this one has %d.", most.bytes, r.ContentLength)}
 	}
 	if r.ContentLength > 0 && !isJSON(r.Header) {
 		return jcs.Value{}, &mistake{unsupportedMedia, wantJSON}
 	}
 	var err error
-	s.body, err = appendAll(s.body[:0], r.Body, limit)
+	s.body, err = x.fill(s.body[:0], most.bytes)
 	switch {
 	case errors.Is(err, errTooLarge):
-		return jcs.Value{}, &mistake{tooLarge, fmt.Sprintf("A body has at most %d bytes here, this one has more.", limit)}
+		return jcs.Value{}, &mistake{tooLarge, fmt.Sprintf("A body has at most %d bytes here, this one has more.", most.bytes)}
+	case errors.Is(err, errNoRoom):
+		return jcs.Value{}, &mistake{overloaded, "The server has more bodies at work than it has room for. Nothing began; send the same request again a little later."}
 	case err != nil:
 		return jcs.Value{}, &mistake{badJSON, "The body did not arrive in full."}
 	case len(s.body) == 0:
@@ -59,21 +78,28 @@ func readBody(r *http.Request, s *scratch, limit int64) (jcs.Value, *mistake) {
 	case !isJSON(r.Header): // a chunked body: only now is it known to be one
 		return jcs.Value{}, &mistake{unsupportedMedia, wantJSON}
 	}
-	v, err := jcs.Parse(s.body, MaxDepth)
+	v, err := jcs.Parse(s.body, jcs.Limits{Depth: MaxDepth, Nodes: most.values})
 	if err != nil {
 		return jcs.Value{}, parseMistake(err)
 	}
 	return v, nil
 }
 
-// parseMistake tells a body that is no JSON from one that is, with a number in it
-// that nothing can be made of, not even a fingerprint.
+// parseMistake tells a body that is no JSON from one that is, but has a number in
+// it that nothing can be made of, not even a fingerprint, or too much of
+// everything, which is a matter of size.
 func parseMistake(err error) *mistake {
+	c := badJSON
 	var wrong *jcs.Error
-	if errors.As(err, &wrong) && wrong.Reason == jcs.NumberRange {
-		return &mistake{invalid, sentence(err.Error())}
+	if errors.As(err, &wrong) {
+		switch wrong.Reason {
+		case jcs.NumberRange:
+			c = invalid
+		case jcs.TooMany:
+			c = tooLarge
+		}
 	}
-	return &mistake{badJSON, sentence(err.Error())}
+	return &mistake{c, sentence(err.Error())}
 }
 
 // refuseBody answers for a body that cannot be read.
@@ -104,15 +130,32 @@ func isJSON(h http.Header) bool {
 	return err == nil && media == typeJSON && (!has || strings.EqualFold(charset, "utf-8"))
 }
 
-var errTooLarge = errors.New("web: the body is too large")
+var (
+	errTooLarge = errors.New("web: the body is too large")
+	errNoRoom   = errors.New("web: there is no room for the body")
+)
 
-// appendAll reads all of r, but no more than limit bytes.
-func appendAll(b []byte, r io.Reader, limit int64) ([]byte, error) {
+// fill reads all of the body into b, but no more than limit bytes. It takes room
+// for what it is about to read: all of it if the length is told, and otherwise
+// as much as b can hold, and as much again whenever that is full.
+func (x *exchange) fill(b []byte, limit int64) ([]byte, error) {
+	part := x.r.ContentLength
+	if part < 0 {
+		part = int64(cap(b))
+	}
+	if !x.takeRoom(part) {
+		return b, errNoRoom
+	}
+	b = slices.Grow(b, int(part)+1) // the end, too, has to be read
 	for {
 		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
+			part = min(int64(len(b)), limit-int64(len(b))) + 1
+			if !x.takeRoom(part) {
+				return b, errNoRoom
+			}
+			b = slices.Grow(b, int(part))
 		}
-		n, err := r.Read(b[len(b):cap(b)])
+		n, err := x.r.Body.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
 		switch {
 		case int64(len(b)) > limit:

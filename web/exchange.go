@@ -19,6 +19,7 @@ type exchange struct {
 	end    *endpoint // nil until it is found
 	caller caller    // zero until it is known
 	status int       // 0 until it is answered
+	room   int64     // bytes of the room for bodies that it has taken
 
 	lines [6]string // values of header lines: one allocation for all
 	used  int

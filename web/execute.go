@@ -40,7 +40,7 @@ func (x *exchange) execute(op *operation) {
 	}
 	s := x.api.borrow()
 	defer x.api.giveBack(s)
-	body, bad := readBody(x.r, s, MaxBody)
+	body, bad := x.readBody(s, oneBody)
 	if bad != nil {
 		x.refuseBody(bad)
 		return

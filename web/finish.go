@@ -11,8 +11,10 @@ import (
 	"github.com/oncepay/oncepay/once"
 )
 
-// finish counts the request. A handler that panics is answered for.
+// finish counts the request, whose body is not needed any more. A handler that
+// panics is answered for.
 func (x *exchange) finish(began time.Time) {
+	x.leaveRoom()
 	if p := recover(); p != nil {
 		x.panicked(p)
 	}

@@ -18,6 +18,24 @@ const (
 	MaxBatch     = 1000    // items of a batch: about two commits of the engine
 	MaxDepth     = 32      // of a body's arrays and objects: the API's own bodies need 4
 
+	// MaxValues bounds the values and names of a body, which take far more memory
+	// than the two bytes that "0," takes: a transfer with all the metadata that is
+	// allowed has 120. MaxBatchValues is room for a batch of those.
+	MaxValues      = 1024
+	MaxBatchValues = 128 * MaxBatch
+
+	// MaxBodies bounds the bytes of all bodies that are being read or worked on:
+	// a body takes its place before it is read, and keeps it until its request is
+	// answered, since until then a job keeps what was in it. What is made of a
+	// body (its canonical form, its jobs, its answer) is a few times as large at
+	// most, so this bounds memory at a few hundred MiB. It is eight full batches.
+	MaxBodies = 64 << 20
+
+	// MaxTenantBodies is what one tenant may have of them, so that clients that
+	// send large bodies slowly stand in nobody else's way. It is four full batches,
+	// or a storm of 10,000 duplicates of 3 KiB each.
+	MaxTenantBodies = MaxBodies / 2
+
 	MaxMetadata      = 50  // pairs
 	MaxMetadataName  = 40  // characters
 	MaxMetadataValue = 500 // characters
@@ -35,9 +53,9 @@ const (
 
 // Limits of connections. [NewServer] and [Limit] set them.
 const (
-	// MaxConnections, unless another number is given, bounds goroutines and descriptors: half of the 20,000 files
-	// that a process may have open on a strict machine, with room for a storm of
-	// 10,000 duplicates.
+	// MaxConnections, unless another number is given, bounds goroutines and
+	// descriptors: it leaves a good part of the 20,000 files that a process may
+	// have open on a strict machine, with room for a storm of 10,000 duplicates.
 	MaxConnections = 12_000
 
 	// MaxHeader bounds a request's header: the longest legal key is 255 bytes.

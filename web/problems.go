@@ -70,7 +70,7 @@ var problems = []problem{
 	{code(ledger.StateConflict), 409, "The resource is in another state", false, false,
 		"The resource is past what was asked: a transfer was posted, voided, expired or reversed already, or an account is closed or not empty. Read it to see where it stands. This answer is kept under the key."},
 	{tooLarge, 413, "The body is too large", false, true,
-		"A body has at most 1 MiB, that of a batch 8 MiB."},
+		"A body has at most 1 MiB and 1,024 values and names, that of a batch 8 MiB and 128,000."},
 	{unsupportedMedia, 415, "The body is not sent as JSON", false, true,
 		"Send the body with Content-Type: application/json, in UTF-8 and without a Content-Encoding. A request without a body needs no Content-Type."},
 	{invalid, 422, "The request is not valid", false, true,
@@ -92,7 +92,7 @@ var problems = []problem{
 	{internal, 500, "Something went wrong in the server", true, true,
 		"This is a defect of the server; its log has the request_id. Whether anything was executed is not known here: send the same request again with the same key, and it happens at most once."},
 	{overloaded, 503, "The server has too much to do", true, true,
-		"Nothing began. Send the same request again, with the same key, after the time in Retry-After."},
+		"More requests wait, or more bodies are at work, than the server has room for, or it is shutting down. Nothing began. Send the same request again, with the same key, after the time in Retry-After."},
 	{storeUnavailable, 503, "The store is not available", true, true,
 		"The server could not read or write its store. Send the same request again, with the same key, after the time in Retry-After."},
 }

@@ -17,6 +17,7 @@ type tenant struct {
 	hashers sync.Pool     // of *once.Hasher: making one derives a key
 	bucket  *rate.Limiter // nil: no limit
 	allowed string        // RateLimit-Policy, if there is one
+	bodies  room          // its part of the room for bodies
 }
 
 // name is the tenant's name, "" for nobody.
@@ -57,7 +58,7 @@ func (ts *tenants) get(name string) *tenant {
 	if len(ts.by) >= maxTenants {
 		ts.forgetOne()
 	}
-	t := &tenant{id: name}
+	t := &tenant{id: name, bodies: room{size: MaxTenantBodies}}
 	t.hashers.New = func() any { return once.NewHasher(ts.secret, name) }
 	if ts.rate > 0 {
 		t.bucket, t.allowed = rate.NewLimiter(ts.rate, ts.burst), policy(ts.rate, ts.burst)

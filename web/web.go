@@ -128,6 +128,7 @@ type API struct {
 	metrics  *metrics
 	pages    *pages
 	draining atomic.Bool
+	bodies   room // for those that are being read or worked on
 
 	ids       requestIDs
 	scratches sync.Pool // of *scratch
@@ -150,6 +151,7 @@ func New(cfg Config) (*API, error) {
 		doorman: newDoorman(cfg.Store, tenants, cfg.DevKey),
 		metrics: newMetrics(cfg.Executor, cfg.Version),
 		pages:   pages,
+		bodies:  room{size: MaxBodies},
 	}
 	a.routes = a.table()
 	a.mux = a.register(a.routes)

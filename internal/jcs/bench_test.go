@@ -23,7 +23,7 @@ func BenchmarkParseAndCanonicalise(b *testing.B) {
 			b.SetBytes(int64(len(src)))
 			b.ReportAllocs()
 			for b.Loop() {
-				v, err := jcs.Parse(src, 32)
+				v, err := jcs.Parse(src, usual)
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -42,14 +42,14 @@ func BenchmarkParseOfManyMembers(b *testing.B) {
 	b.SetBytes(int64(len(src)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := jcs.Parse(src, 32); err != nil {
+		if _, err := jcs.Parse(src, usual); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
 func BenchmarkMember(b *testing.B) {
-	v, err := jcs.Parse([]byte(flat), 32)
+	v, err := jcs.Parse([]byte(flat), usual)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -13,6 +13,7 @@ const (
 	TooDeep                       // arrays and objects nested deeper than allowed
 	TrailingData                  // something follows the JSON text
 	NumberRange                   // a float that no double can hold
+	TooMany                       // more values and names than allowed
 )
 
 // Error says why [Parse] refused a text. Its message may be shown to whoever

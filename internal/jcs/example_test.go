@@ -12,7 +12,7 @@ func Example() {
 		`{"amount":9007199254740993,"\u0074o":"bob"}`,
 		`{"amount":9007199254740992,"to":"bob"}`,
 	} {
-		v, _ := jcs.Parse([]byte(body), 32)
+		v, _ := jcs.Parse([]byte(body), jcs.Limits{Depth: 32, Nodes: 1024})
 		fmt.Printf("%s\n", v.AppendCanonical(nil))
 	}
 	// Output:
@@ -22,8 +22,8 @@ func Example() {
 }
 
 func ExampleParse_errors() {
-	for _, body := range []string{`{"amount":1,"amount":2}`, `{"amount":1e400}`, `{"amount":1`, `[[1]]`} {
-		_, err := jcs.Parse([]byte(body), 1)
+	for _, body := range []string{`{"amount":1,"amount":2}`, `{"amount":1e400}`, `{"amount":1`, `[[1]]`, `[1,2,3,4,5]`} {
+		_, err := jcs.Parse([]byte(body), jcs.Limits{Depth: 1, Nodes: 5})
 		fmt.Println(err)
 	}
 	// Output:
@@ -31,10 +31,11 @@ func ExampleParse_errors() {
 	// invalid JSON at byte 10: the number is too large for a double
 	// invalid JSON at byte 11: the text ends too early
 	// invalid JSON at byte 1: nested deeper than 1 levels
+	// invalid JSON at byte 9: more than 5 values and names
 }
 
 func ExampleValue_Members() {
-	v, _ := jcs.Parse([]byte(`{"amount": 1250, "currency": "EUR"}`), 32)
+	v, _ := jcs.Parse([]byte(`{"amount": 1250, "currency": "EUR"}`), jcs.Limits{Depth: 32, Nodes: 1024})
 	for name, value := range v.Members() {
 		fmt.Printf("%s is %s\n", name, value.Raw())
 	}
@@ -44,7 +45,7 @@ func ExampleValue_Members() {
 }
 
 func ExampleValue_Without() {
-	v, _ := jcs.Parse([]byte(`{"to":"bob","idempotency_key":"k1","amount":5}`), 32)
+	v, _ := jcs.Parse([]byte(`{"to":"bob","idempotency_key":"k1","amount":5}`), jcs.Limits{Depth: 32, Nodes: 1024})
 	fmt.Printf("%s\n", v.Without("idempotency_key").AppendCanonical(nil))
 	// Output:
 	// {"amount":5,"to":"bob"}

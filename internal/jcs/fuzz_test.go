@@ -21,7 +21,7 @@ func FuzzParse(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		v, err := jcs.Parse(text, jcs.MaxDepth)
+		v, err := jcs.Parse(text, jcs.Limits{Depth: jcs.MaxDepth, Nodes: len(text)})
 		want := jsontext.Value(text).IsValid()
 		if err != nil {
 			refused(t, text, err, want)
@@ -31,7 +31,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q is taken", text)
 		}
 		form := v.AppendCanonical(nil)
-		again, err := jcs.Parse(form, jcs.MaxDepth)
+		again, err := jcs.Parse(form, jcs.Limits{Depth: jcs.MaxDepth, Nodes: len(form)})
 		if err != nil || string(again.AppendCanonical(nil)) != string(form) {
 			t.Fatalf("%q has form %s, which has form %s (%v)", text, form, again.AppendCanonical(nil), err)
 		}
@@ -87,7 +87,7 @@ func FuzzString(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		quoted := jcs.AppendString(nil, s)
-		v, err := jcs.Parse(quoted, 0)
+		v, err := jcs.Parse(quoted, jcs.Limits{Nodes: 1})
 		if err != nil {
 			t.Fatalf("%q is quoted as %s: %v", s, quoted, err)
 		}

@@ -1,7 +1,7 @@
 // Package jcs reads JSON strictly and writes its canonical form (RFC 8785), so
 // that two spellings of one request have one fingerprint.
 //
-//	v, err := jcs.Parse(body, 32)
+//	v, err := jcs.Parse(body, jcs.Limits{Depth: 32, Nodes: 1024})
 //	mac.Write(v.AppendCanonical(nil))
 //
 // # What is promised
@@ -11,7 +11,7 @@
 // space, order of members or spelling of strings and numbers have the same
 // canonical form, and texts of different values do not. Work and memory are
 // linear in the input, but for sorting members (n log n), and hostile input
-// does not change that.
+// does not change that. Memory is bounded by the caller's [Limits] as well.
 //
 // # What differs from RFC 8785
 //

@@ -10,6 +10,9 @@ import (
 
 const order = ` {"b": [1, "two", null, {}], "a": {"x": -1.50}, "caf\u00e9": true, "": false} `
 
+// usual is what a caller allows that has all of a text in mind.
+var usual = jcs.Limits{Depth: 32, Nodes: jcs.MaxLen}
+
 func TestValuesAreRead(t *testing.T) {
 	v := parse(t, order)
 	if v.Kind() != jcs.Object || v.Len() != 4 || string(v.Raw()) != order[1:len(order)-1] {
@@ -194,7 +197,7 @@ func TestStringsAreQuoted(t *testing.T) {
 func TestParsingAllocatesTheTapeOnly(t *testing.T) {
 	src, dst := []byte(flat), make([]byte, 0, 256)
 	if got := testing.AllocsPerRun(100, func() {
-		v, _ := jcs.Parse(src, 32)
+		v, _ := jcs.Parse(src, usual)
 		dst = v.AppendCanonical(dst[:0])
 	}); got > 1 {
 		t.Errorf("%v allocations, want 1", got)
@@ -203,7 +206,7 @@ func TestParsingAllocatesTheTapeOnly(t *testing.T) {
 
 func parse(t testing.TB, text string) jcs.Value {
 	t.Helper()
-	v, err := jcs.Parse([]byte(text), 32)
+	v, err := jcs.Parse([]byte(text), usual)
 	if err != nil {
 		t.Fatalf("Parse(%s): %v", text, err)
 	}

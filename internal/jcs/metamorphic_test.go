@@ -37,7 +37,7 @@ func FuzzSpellings(f *testing.F) {
 
 func canonicalForm(t *testing.T, text string) string {
 	t.Helper()
-	v, err := jcs.Parse([]byte(text), 32)
+	v, err := jcs.Parse([]byte(text), usual)
 	if err != nil {
 		t.Fatalf("Parse(%s): %v", text, err)
 	}

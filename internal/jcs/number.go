@@ -39,8 +39,7 @@ func (p *parser) number() *Error {
 	if float == 1 && math.IsInf(toFloat(p.src[start:end]), 0) {
 		return &Error{start, NumberRange, "the number is too large for a double"}
 	}
-	p.push(start, end, float)
-	return nil
+	return p.push(start, end, float)
 }
 
 // digits reads one digit or more.

@@ -2,6 +2,19 @@ package jcs
 
 import "fmt"
 
+// Limits is how much of a text a caller is ready to take. The zero value takes
+// nothing: what is enough depends on what the text is for.
+type Limits struct {
+	// Depth is how deep arrays and objects may be nested: a scalar has depth 0
+	// and [] has depth 1. More than MaxDepth is taken for MaxDepth.
+	Depth int
+
+	// Nodes is how many values and names there may be, the text's own value
+	// included: {"a":[1]} has 4. Each takes 16 bytes, and may take a byte of the
+	// text only, so that a bound on bytes is no bound on memory.
+	Nodes int
+}
+
 // Limits of every text, whatever the caller allows.
 const (
 	MaxLen   = 1 << 26 // the tape may be 8 times as long
@@ -9,17 +22,17 @@ const (
 )
 
 // Parse reads exactly one JSON text (RFC 8259); white space may stand around
-// it. Arrays and objects may be nested maxDepth deep, where a scalar has depth
-// 0 and [] has depth 1. The Value keeps src and 16 bytes for each value and name
-// in it. The error is an [*Error]; if several things are wrong, it names one.
-func Parse(src []byte, maxDepth int) (Value, error) {
+// it. What is over a limit is refused where it is met, before memory is taken for
+// it. The Value keeps src and 16 bytes for each value and name in it. The error
+// is an [*Error]; if several things are wrong, it names one.
+func Parse(src []byte, most Limits) (Value, error) {
 	if len(src) > MaxLen {
 		return Value{}, &Error{MaxLen, Syntax, "the text is too long"}
 	}
 	p := parser{
-		src:      src,
-		tape:     make([]node, 0, min(len(src)/8+4, 1024)),
-		maxDepth: min(maxDepth, MaxDepth),
+		src:  src,
+		tape: make([]node, 0, max(0, min(len(src)/8+4, 1024, most.Nodes))),
+		most: Limits{min(most.Depth, MaxDepth), most.Nodes},
 	}
 	if err := p.text(); err != nil {
 		return Value{}, err
@@ -32,11 +45,11 @@ func Parse(src []byte, maxDepth int) (Value, error) {
 
 // parser reads src from left to right and lays its nodes on the tape.
 type parser struct {
-	src      []byte
-	at       int // the next byte
-	tape     []node
-	depth    int // arrays and objects that are open
-	maxDepth int
+	src   []byte
+	at    int // the next byte
+	tape  []node
+	depth int // arrays and objects that are open
+	most  Limits
 }
 
 func (p *parser) text() *Error {
@@ -143,12 +156,11 @@ func (p *parser) array() *Error {
 
 // open begins an array or object and returns its place on the tape.
 func (p *parser) open() (self int, err *Error) {
-	if p.depth >= p.maxDepth {
-		return 0, p.fail(TooDeep, fmt.Sprintf("nested deeper than %d levels", p.maxDepth))
+	if p.depth >= p.most.Depth {
+		return 0, p.fail(TooDeep, fmt.Sprintf("nested deeper than %d levels", p.most.Depth))
 	}
 	p.depth++
-	p.push(p.at, p.at+1, 0)
-	return len(p.tape) - 1, nil
+	return len(p.tape), p.push(p.at, p.at+1, 0)
 }
 
 // close ends the array or object at self, whose closing bracket is next.
@@ -164,14 +176,18 @@ func (p *parser) literal(word string) *Error {
 	if end > len(p.src) || string(p.src[p.at:end]) != word {
 		return p.fail(Syntax, "expected a value")
 	}
-	p.push(p.at, end, 0)
-	return nil
+	return p.push(p.at, end, 0)
 }
 
-// push lays a node on the tape and goes on after its end.
-func (p *parser) push(start, end int, count uint32) {
+// push lays a node on the tape, if one more is allowed, and goes on after its
+// end.
+func (p *parser) push(start, end int, count uint32) *Error {
+	if len(p.tape) >= p.most.Nodes {
+		return &Error{start, TooMany, fmt.Sprintf("more than %d values and names", p.most.Nodes)}
+	}
 	p.tape = append(p.tape, node{uint32(start), uint32(end), count, 1})
 	p.at = end
+	return nil
 }
 
 // space skips white space.

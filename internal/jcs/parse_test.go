@@ -3,11 +3,15 @@ package jcs
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 )
+
+// usual is what a caller allows that has all of a text in mind.
+var usual = Limits{Depth: 32, Nodes: MaxLen}
 
 func TestBadTextsAreRefused(t *testing.T) {
 	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
@@ -82,7 +86,7 @@ func TestBadTextsAreRefused(t *testing.T) {
 		"a short way round: depth is not a count": {"[[],[],[" + deep(31) + "]]", TooDeep, 38, "nested deeper than 32 levels"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v, err := Parse([]byte(row.text), 32)
+			v, err := Parse([]byte(row.text), usual)
 			var got *Error
 			if !errors.As(err, &got) {
 				t.Fatalf("taken as %s (%v)", v.Raw(), err)
@@ -114,16 +118,63 @@ func TestDepthIsArraysAndObjects(t *testing.T) {
 		"levels are given back":            {`[[],[],{"a":[]},[]]`, 3, true},
 		"nobody goes below nothing":        {`[]`, -1, false},
 	} {
-		if _, err := Parse([]byte(row.text), row.maxDepth); (err == nil) != row.want {
+		if _, err := Parse([]byte(row.text), Limits{row.maxDepth, 10}); (err == nil) != row.want {
 			t.Errorf("%s: Parse(%s, %d): %v", name, row.text, row.maxDepth, err)
 		}
+	}
+}
+
+func TestNodesAreValuesAndNames(t *testing.T) {
+	for name, row := range map[string]struct {
+		text string
+		has  int
+	}{
+		"a scalar is one":                       {`1`, 1},
+		"a literal is one":                      {`true`, 1},
+		"a string is one, whatever is in it":    {`"[1,2,3]"`, 1},
+		"an empty array is one":                 {`[]`, 1},
+		"its elements count":                    {`[1,"a",null,2.5]`, 5},
+		"a member counts twice":                 {`{"a":1}`, 3},
+		"what is inside of what is inside does": {`{"a":[{"b":[]}]}`, 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Parse([]byte(row.text), Limits{32, row.has}); err != nil {
+				t.Errorf("%d nodes are refused: %v", row.has, err)
+			}
+			for most := -1; most < row.has; most++ {
+				_, err := Parse([]byte(row.text), Limits{32, most})
+				var got *Error
+				if !errors.As(err, &got) || got.Reason != TooMany {
+					t.Errorf("%d nodes, where %d are allowed: %v", row.has, most, err)
+				}
+			}
+		})
+	}
+}
+
+// What is over the limit is refused where it is met, and takes no memory: a text
+// of 8 MiB would take sixteen times that, and as much again while it grows.
+func TestNodesAreRefusedBeforeTheyTakeMemory(t *testing.T) {
+	const nodes, most = 1000, 64 << 10 // a tape that is twice as long as it must be, and one it grew from
+	text := []byte("[" + strings.Repeat("0,", 4<<20) + "0]")
+	var err error
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err = Parse(text, Limits{32, nodes})
+	runtime.ReadMemStats(&after)
+	var got *Error
+	if !errors.As(err, &got) || got.Reason != TooMany || got.Offset != 1+2*(nodes-1) {
+		t.Errorf("got %v, want it refused at element %d", err, nodes)
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > most {
+		t.Errorf("%d bytes were taken, want %d at most", took, most)
 	}
 }
 
 // A caller that allows any depth does not risk the process: 8 MiB of brackets
 // would be more stack than Go gives.
 func TestDepthHasALimitOfItsOwn(t *testing.T) {
-	_, err := Parse([]byte(strings.Repeat("[", 8<<20)), 1<<30)
+	_, err := Parse([]byte(strings.Repeat("[", 8<<20)), Limits{1 << 30, 1 << 30})
 	var got *Error
 	if !errors.As(err, &got) || got.Reason != TooDeep || got.Offset != MaxDepth {
 		t.Errorf("got %v", err)
@@ -131,7 +182,7 @@ func TestDepthHasALimitOfItsOwn(t *testing.T) {
 }
 
 func TestTextsThatAreTooLong(t *testing.T) {
-	_, err := Parse(make([]byte, MaxLen+1), 1)
+	_, err := Parse(make([]byte, MaxLen+1), usual)
 	var got *Error
 	if !errors.As(err, &got) || got.Reason != Syntax {
 		t.Errorf("got %v", err)
@@ -144,7 +195,7 @@ func TestMessagesAreBounded(t *testing.T) {
 	for _, letter := range []string{"x", "é", "€", "😀", `\u0001`} {
 		name := strings.Repeat(letter, 1<<16)
 		for _, pad := range []string{"", "a", "ab", "abc"} {
-			_, err := Parse([]byte(`{"`+pad+name+`":1,"`+pad+name+`":2}`), 1)
+			_, err := Parse([]byte(`{"`+pad+name+`":1,"`+pad+name+`":2}`), usual)
 			if err == nil || len(err.Error()) > 400 || !utf8.ValidString(err.Error()) {
 				t.Errorf("name of %s%s…: %.500v", pad, letter, err)
 			}
@@ -205,7 +256,7 @@ func cost(t *testing.T, text []byte) time.Duration {
 	best := time.Hour
 	for range 3 {
 		start := time.Now()
-		v, err := Parse(text, 32)
+		v, err := Parse(text, usual)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,7 +273,7 @@ func TestOneOfManyMembersTwice(t *testing.T) {
 	for i := range 1000 {
 		fmt.Fprintf(&b, `"%d":0,`, i)
 	}
-	_, err := Parse([]byte("{"+b.String()+`"500":1}`), 1)
+	_, err := Parse([]byte("{"+b.String()+`"500":1}`), usual)
 	var got *Error
 	if !errors.As(err, &got) || got.Reason != DuplicateMember || got.Offset != b.Len()+1 {
 		t.Errorf("got %v", err)

@@ -64,7 +64,7 @@ func TestSortingExampleOfRFC8785(t *testing.T) {
   "\ud83d\ude00": "Emoji: Grinning Face",
   "\u0080": "Control",
   "\u00f6": "Latin Small Letter O With Diaeresis"
-}`)), 1)
+}`)), usual)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestNumbersAreCanonical(t *testing.T) {
 
 func canonical(t testing.TB, text string) string {
 	t.Helper()
-	v, err := Parse([]byte(text), 32)
+	v, err := Parse([]byte(text), usual)
 	if err != nil {
 		t.Fatalf("Parse(%q): %v", text, err)
 	}

@@ -14,8 +14,7 @@ func (p *parser) string() *Error {
 		p.at += plainPrefix(p.src[p.at:])
 		switch c := p.peek(); {
 		case c == '"':
-			p.push(start, p.at+1, escaped)
-			return nil
+			return p.push(start, p.at+1, escaped)
 		case c == '\\':
 			escaped = 1
 			if err := p.escape(); err != nil {

@@ -1,0 +1,49 @@
+package web
+
+import "sync/atomic"
+
+// room is a number of bytes that requests take their part of and give it back.
+// It is safe for concurrent use.
+type room struct {
+	size int64
+	used atomic.Int64
+}
+
+// take takes n bytes, or none if there are not that many left.
+func (r *room) take(n int64) bool {
+	for {
+		used := r.used.Load()
+		if n > r.size-used {
+			return false
+		}
+		if r.used.CompareAndSwap(used, used+n) {
+			return true
+		}
+	}
+}
+
+func (r *room) give(n int64) { r.used.Add(-n) }
+
+// takeRoom takes n more bytes of room for the request's body, of its tenant's
+// part and of everybody's.
+func (x *exchange) takeRoom(n int64) bool {
+	own, all := &x.caller.tenant.bodies, &x.api.bodies
+	if !own.take(n) {
+		return false
+	}
+	if !all.take(n) {
+		own.give(n)
+		return false
+	}
+	x.room += n
+	return true
+}
+
+// leaveRoom gives back what the request has taken.
+func (x *exchange) leaveRoom() {
+	if x.room > 0 {
+		x.caller.tenant.bodies.give(x.room)
+		x.api.bodies.give(x.room)
+		x.room = 0
+	}
+}
