@@ -15,7 +15,7 @@ import (
 
 // The fixed seeds of `make test`.
 func TestNothingIsFoundWhereNothingIsWrong(t *testing.T) {
-	r, err := sim.Run(t.Context(), sim.Config{Seeds: 1000})
+	r, err := sim.Run(t.Context(), sim.Config{Seeds: 500})
 	if err != nil {
 		t.Fatal(err)
 	}
