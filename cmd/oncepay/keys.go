@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/oncepay/oncepay/web"
 )
 
 // key is one value of the configuration: all that the file, the environment,
@@ -54,7 +57,7 @@ func keys() []key {
 			"how many of them one tenant may have, so that its burst leaves room for the others"),
 		row("limits.waiters_per_key", "10000", count(1), func(c *config) *int { return &c.limits.waitersPerKey },
 			"duplicates that wait for the answer to one key; more get 409 in_progress at once"),
-		row("limits.connections", "20000", count(1), func(c *config) *int { return &c.limits.connections },
+		row("limits.connections", strconv.Itoa(web.MaxConnections), count(1), func(c *config) *int { return &c.limits.connections },
 			"open client connections; each is an open file, of which the system gives a process only so many"),
 		row("limits.rate", "0", rate, func(c *config) *float64 { return &c.limits.rate },
 			"requests per second and tenant; more get 429; 0 is no limit"),

@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"strconv"
 	"testing"
 	"time"
+
+	"github.com/oncepay/oncepay/web"
 )
 
 func TestKeys(t *testing.T) {
@@ -104,5 +107,13 @@ func TestNearest(t *testing.T) {
 		if got := distance(row.a, row.b); got != row.want {
 			t.Errorf("distance of %q and %q: got %d, want %d", row.a, row.b, got, row.want)
 		}
+	}
+}
+
+// One number bounds connections, whoever says it: the reasons stand there.
+func TestConnectionsAreThoseOfTheServer(t *testing.T) {
+	k, ok := findKey(func(k key) bool { return k.name == "limits.connections" })
+	if want := strconv.Itoa(web.MaxConnections); !ok || k.def != want {
+		t.Errorf("the default is %s, want %s", k.def, want)
 	}
 }
