@@ -64,9 +64,11 @@ func (t *Transfer) AppendJSON(b []byte) []byte {
 	return append(b, '}')
 }
 
-// AppendJSON appends the entry as a line of its account's statement.
+// AppendJSON appends the entry as a line of its account's statement. It has the
+// Ordinal, not the Seq: a number that all tenants share would tell each of them
+// how much the others do.
 func (e Entry) AppendJSON(b []byte) []byte {
-	b = strconv.AppendInt(append(b, `{"seq":`...), e.Seq, 10)
+	b = strconv.AppendInt(append(b, `{"ordinal":`...), e.Ordinal, 10)
 	b = append(append(append(b, `,"transfer":"`...), e.Transfer...), `","type":"`...)
 	b = append(append(b, e.Kind.String()...), `","amount":`...)
 	b = strconv.AppendInt(b, e.Delta.Posted, 10)

@@ -64,16 +64,16 @@ func TestShapes(t *testing.T) {
 				Seq: 7, Account: ref("a"), Ordinal: 2, Prev: 3, Transfer: "tr_1", Kind: ledger.Hold, Delta: ledger.Balance{Outgoing: 5},
 				After: ledger.Balance{Posted: 100, Outgoing: 5}, Currency: "EUR", At: madeAt,
 			},
-			`{"seq":7,"transfer":"tr_1","type":"hold","amount":0,"held":-5,"currency":"EUR",` +
+			`{"ordinal":2,"transfer":"tr_1","type":"hold","amount":0,"held":-5,"currency":"EUR",` +
 				`"balance":{"posted":100,"pending":-5,"available":95},"created_at":"2026-03-01T11:00:00.123456Z"}`,
 		},
 		{
 			"a line of a statement: the other side of a settlement",
 			ledger.Entry{
-				Seq: 8, Account: ref("b"), Transfer: "tr_1", Kind: ledger.Settle, Delta: ledger.Balance{Posted: 3, Incoming: -5},
+				Seq: 8, Account: ref("b"), Ordinal: 4, Prev: 6, Transfer: "tr_1", Kind: ledger.Settle, Delta: ledger.Balance{Posted: 3, Incoming: -5},
 				After: ledger.Balance{Posted: 3}, Currency: "EUR", At: madeAt,
 			},
-			`{"seq":8,"transfer":"tr_1","type":"settle","amount":3,"held":-5,"currency":"EUR",` +
+			`{"ordinal":4,"transfer":"tr_1","type":"settle","amount":3,"held":-5,"currency":"EUR",` +
 				`"balance":{"posted":3,"pending":0,"available":3},"created_at":"2026-03-01T11:00:00.123456Z"}`,
 		},
 	} {
