@@ -53,6 +53,7 @@ import (
 	"context"
 	"fmt"
 	"math/big"
+	"time"
 
 	"github.com/oncepay/oncepay/money"
 )
@@ -62,6 +63,10 @@ type Config struct {
 	// Progress, if set, is told where the audit stands: when a stage begins and
 	// ends, and every few thousand rows.
 	Progress func(Progress)
+
+	// Now is the time of the store: a key whose window is not over must have its
+	// answer. Zero does not look.
+	Now time.Time
 
 	// MaxFindings is how many findings are listed; the others are counted.
 	//
@@ -125,16 +130,17 @@ type Kind string
 
 // The kinds of findings.
 const (
-	Row      Kind = "row"      // a row contradicts itself, or is there twice
-	Pair     Kind = "pair"     // two entries do not cancel, or one has no other side
-	Chain    Kind = "chain"    // an account's entries do not follow each other
-	Time     Kind = "time"     // an entry is older than the one before it
-	Balance  Kind = "balance"  // an account is not the fold of its entries
-	Currency Kind = "currency" // debits and credits of a currency differ
-	Transfer Kind = "transfer" // a transfer and its entries disagree
-	Link     Kind = "link"     // reverses and reversed_by do not point at each other
-	Key      Kind = "key"      // a resource has no key, or two; a key has no resource
-	Event    Kind = "event"    // an event is missing, or there is one too many
+	Structure Kind = "structure" // pages or indexes are damaged: what is there may not be found
+	Row       Kind = "row"       // a row contradicts itself, or is there twice
+	Pair      Kind = "pair"      // two entries do not cancel, or one has no other side
+	Chain     Kind = "chain"     // an account's entries do not follow each other
+	Time      Kind = "time"      // an entry is older than the one before it
+	Balance   Kind = "balance"   // an account is not the fold of its entries
+	Currency  Kind = "currency"  // debits and credits of a currency differ
+	Transfer  Kind = "transfer"  // a transfer and its entries disagree
+	Link      Kind = "link"      // reverses and reversed_by do not point at each other
+	Key       Kind = "key"       // a resource has no key, or two; a key has no resource
+	Event     Kind = "event"     // an event is missing, or there is one too many
 )
 
 // Finding is something that is off.
@@ -160,7 +166,7 @@ func Run(ctx context.Context, src Source, cfg Config) (Report, error) {
 		return a.report(), fmt.Errorf("audit: %w", err)
 	}
 	stages := []stage{
-		{"accounts", a.readAccounts}, {"entries", a.readEntries}, {"transfers", a.readTransfers},
+		{"structure", a.readStructure}, {"accounts", a.readAccounts}, {"entries", a.readEntries}, {"transfers", a.readTransfers},
 		{"keys", a.readKeys}, {"events", a.readEvents},
 	}
 	if err := a.run(ctx, stages); err != nil {

@@ -150,8 +150,22 @@ func (a *auditor) readKeys(ctx context.Context) error {
 		if err := checkRecord(&r); err != nil {
 			a.found(Row, r.Key.Tenant, r.Key.ID, "%v", err)
 		}
+		if r.State == once.Tombstone && !a.cfg.Now.IsZero() && r.ExpiresAt.After(a.cfg.Now) {
+			a.found(Key, r.Key.Tenant, r.Key.ID, "its answer is gone, and its window lasts until %s", stamp(r.ExpiresAt))
+		}
 		a.facts.key(&r)
 		return a.count(ctx, &a.rows.Keys)
+	})
+}
+
+func (a *auditor) readStructure(ctx context.Context) error {
+	src, ok := a.src.(Structured)
+	if !ok {
+		return nil
+	}
+	return src.Structure(ctx, func(detail string) error {
+		a.found(Structure, "", "store", "%s", detail)
+		return nil
 	})
 }
 

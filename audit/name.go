@@ -219,7 +219,7 @@ func (d *dossier) explain(kind string, family int) string {
 }
 
 var sayOurs = [families]string{
-	moves: "its row says, and no entry does: %s", undos: "it says, and nothing confirms: %s",
+	moves: "no entry shows what its row says: %s", undos: "it says, and nothing confirms: %s",
 	makers: "no key tells of: %s", told: "missing: %s",
 }
 

@@ -30,3 +30,11 @@ type Source interface {
 	// must not make the audit look away.
 	KeysSince(ctx context.Context) (time.Time, error)
 }
+
+// Structured is a Source that has more than its rows to be damaged: pages, and
+// indexes by which rows are found.
+type Structured interface {
+	// Structure calls yield with a sentence for everything that is wrong below
+	// the rows.
+	Structure(ctx context.Context, yield func(detail string) error) error
+}

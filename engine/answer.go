@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -53,7 +54,7 @@ func (s *Step) land(j *Job, rec once.Record) {
 func (s *Step) again(b *batch, err error) {
 	s.busy = nil
 	if b.tries++; b.tries >= s.cfg.MaxTries || !errors.Is(err, ErrConflict) {
-		s.failBatch(b, ErrUnavailable)
+		s.failBatch(b, fmt.Errorf("%w: %w", ErrUnavailable, err))
 		return
 	}
 	fresh := newBatch()

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -152,7 +153,7 @@ func (s *Step) Loaded(rows Rows, err error, now time.Time) {
 	switch {
 	case stale: // the rows are for a book that was closed
 	case err != nil:
-		s.failBatch(s.next, ErrUnavailable)
+		s.failBatch(s.next, fmt.Errorf("%w: %w", ErrUnavailable, err))
 		s.next = newBatch()
 	default:
 		s.tellKnown(s.next.fill(rows))

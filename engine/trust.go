@@ -20,10 +20,13 @@ func watchClock(cfg UpkeepConfig) *clockTrust {
 	return &clockTrust{skew: cfg.Skew, uptime: cfg.Uptime, wall: time.Now().Round(0), up: cfg.Uptime()}
 }
 
+// watched is for how long it has watched, by the clock that nobody sets.
+func (c *clockTrust) watched() time.Duration { return c.uptime() - c.up }
+
 // lost says whether the clock was set by more than the skew that is allowed.
 // The first time, it says so to log.
 func (c *clockTrust) lost(log *slog.Logger) bool {
-	ahead := time.Now().Round(0).Sub(c.wall) - (c.uptime() - c.up)
+	ahead := time.Now().Round(0).Sub(c.wall) - c.watched()
 	lost := ahead.Abs() > c.skew
 	if lost && !c.warned {
 		log.Error("the clock was set: no hold expires and no key is dropped until it is right again or the server is restarted",

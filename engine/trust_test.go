@@ -79,3 +79,42 @@ func TestAStoreThatIsAheadSaysSo(t *testing.T) {
 		}
 	})
 }
+
+// sweeps remembers what a store was told to forget.
+type sweeps struct {
+	*engine.Memory
+	mu     sync.Mutex
+	forget []time.Time
+}
+
+func (s *sweeps) Sweep(ctx context.Context, now, forget time.Time) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget = append(s.forget, forget)
+	return false, nil
+}
+
+// A machine that starts with its clock years ahead forgets no key: what is
+// dropped goes by the store's last commit and the time since the start.
+func TestAWrongClockAtTheStartForgetsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lastCommit := time.Now().Add(-2 * 365 * 24 * time.Hour)
+		m := &sweeps{Memory: newBank(t)}
+		e := engine.New(m, engine.Config{Since: lastCommit})
+		ctx, stop := context.WithCancel(context.Background())
+		var wg sync.WaitGroup
+		wg.Go(func() { e.Keep(ctx, m, engine.UpkeepConfig{Tombstones: tombstones}) })
+		time.Sleep(5 * time.Minute)
+		stop()
+		wg.Wait()
+		if len(m.forget) == 0 {
+			t.Fatal("it was never swept")
+		}
+		if latest := m.forget[len(m.forget)-1]; latest.After(lastCommit.Add(5*time.Minute - tombstones)) {
+			t.Errorf("keys are forgotten that were made before %v; the last commit was at %v", latest, lastCommit)
+		}
+		if err := e.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -97,7 +97,7 @@ func (e *Executor) Keep(ctx context.Context, store Upkeep, cfg UpkeepConfig) {
 		e.expireHolds(ctx, store, cfg.Log)
 		if time.Since(swept) >= sweepPeriod {
 			swept = time.Now()
-			e.sweep(ctx, store, cfg)
+			e.sweep(ctx, store, e.sweepTime(trust.watched()), cfg)
 		}
 	}
 }
@@ -146,10 +146,20 @@ func (e *Executor) countReplays(ctx context.Context, store Upkeep, log *slog.Log
 	}
 }
 
-func (e *Executor) sweep(ctx context.Context, store Upkeep, cfg UpkeepConfig) {
+// sweepTime is the time by which keys are dropped: that of the store's last
+// commit before this run, and on by a clock that nobody sets. A machine that
+// starts with a wrong clock forgets nothing by it; that what was over while
+// nobody ran is dropped later is no harm.
+func (e *Executor) sweepTime(since time.Duration) time.Time {
+	if e.cfg.Since.IsZero() {
+		return e.Now()
+	}
+	return e.cfg.Since.Add(since)
+}
+
+func (e *Executor) sweep(ctx context.Context, store Upkeep, now time.Time, cfg UpkeepConfig) {
 	for more := true; more && ctx.Err() == nil; {
 		var err error
-		now := e.Now()
 		if more, err = store.Sweep(ctx, now, now.Add(-cfg.Tombstones)); err != nil {
 			cfg.Log.Warn("keys that are over could not be dropped; they are dropped later", "err", err)
 			return

@@ -296,7 +296,7 @@ func checkFunds(a *Account, after Balance) error {
 	if a.Floor.None || after.Available() >= a.Floor.Minor {
 		return nil
 	}
-	return refuse(InsufficientFunds, "/amount", "account %s has %d %s available and may not go below %d",
+	return refuse(InsufficientFunds, "/amount", "account %s has %d available, in minor units of %s, and may not go below %d",
 		a.ID, a.Balance.Available(), a.Currency, a.Floor.Minor)
 }
 
