@@ -253,6 +253,9 @@ func TestHelperProcess(t *testing.T) {
 		fmt.Println("not opened:", err)
 		os.Exit(3)
 	}
+	if os.Getenv(pinnedEnv) != "" {
+		commitPinned(t, s)
+	}
 	tl := newTeller(s)
 	tl.openAccounts(t, 1000)
 	for range helperCommits {

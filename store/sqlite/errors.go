@@ -14,7 +14,7 @@ import (
 var ErrDiskFull = fmt.Errorf("%w: the disk is full", engine.ErrNotCommitted)
 
 // commitError is an error that came while a transaction was ended: as far as it
-// tells, what was written may be there.
+// tells, what was written may be in the log.
 type commitError struct{ err error }
 
 func (e *commitError) Error() string { return e.err.Error() }
@@ -46,19 +46,35 @@ func (s *Store) judge(err error) error {
 	if !errors.As(err, &e) {
 		return fmt.Errorf("%w: %w", engine.ErrNotCommitted, err)
 	}
-	switch e.primary() {
-	case lib.SQLITE_CONSTRAINT:
-		return conflict(e)
-	case lib.SQLITE_FULL: // a write failed, so the last page of the commit is not in the log
-		return fmt.Errorf("%w: %w", ErrDiskFull, err)
-	case lib.SQLITE_IOERR:
-		return s.ioError(e, err)
-	}
 	var ending *commitError
-	if errors.As(err, &ending) && e.primary() != lib.SQLITE_BUSY {
-		return fmt.Errorf("sqlite: the outcome of a commit is unknown: %w", err)
+	switch {
+	case e.primary() == lib.SQLITE_CONSTRAINT:
+		return conflict(e)
+	case e.primary() == lib.SQLITE_FULL: // a write failed, so the last page of the commit is not in the log
+		return fmt.Errorf("%w: %w", ErrDiskFull, err)
+	case e.code == lib.SQLITE_IOERR_SHMSIZE && e.errno == int(syscall.ENOSPC):
+		return s.undoOnDisk(ErrDiskFull, err)
+	case e.primary() == lib.SQLITE_IOERR: // what is in the log the disk will not say
+		return s.fail(err)
+	case errors.As(err, &ending):
+		return s.undoOnDisk(engine.ErrNotCommitted, err)
 	}
 	return fmt.Errorf("%w: %w", engine.ErrNotCommitted, err)
+}
+
+// undoOnDisk sees to it that a transaction whose end failed with err is never
+// made, and returns an error that is a certain one.
+//
+// SQLite has a commit written and synced before it adds it to the index of the
+// log, which may fail: on a full disk the index cannot grow. Then the commit is
+// undone in this process only, and whoever reads the log next finds it. The next
+// transaction is written over it, and whatever of the first is left behind that
+// does not follow from it any more. So if there is a next one, the first is not.
+func (s *Store) undoOnDisk(is, err error) error {
+	if failed := s.w.transaction((*writer).putUndone); failed != nil {
+		return s.fail(fmt.Errorf("%w; it could not be undone: %v", err, failed))
+	}
+	return fmt.Errorf("%w: %w", is, err)
 }
 
 // conflict tells a row that is there already from one that is not well formed.
@@ -68,17 +84,6 @@ func conflict(e *libError) error {
 		return engine.ErrConflict
 	}
 	return fmt.Errorf("%w: %w", engine.ErrNotCommitted, e)
-}
-
-// ioError stops the store: the log may have what was written, or a part of it,
-// and the disk will not say. One case is known: the index of the log could not
-// grow on a full disk. Then the commit may be in the log; whoever asks finds
-// out by reading.
-func (s *Store) ioError(e *libError, err error) error {
-	if e.code == lib.SQLITE_IOERR_SHMSIZE && e.errno == int(syscall.ENOSPC) {
-		return fmt.Errorf("sqlite: the disk is full, and the outcome of a commit is unknown: %w", err)
-	}
-	return s.fail(err)
 }
 
 // fail stops the store for good. s.mu is held.

@@ -112,7 +112,7 @@ func preamble(v int) string {
 	rand.Read(secret[:]) // never fails: it ends the process instead
 	return fmt.Sprintf(`PRAGMA application_id = %d;
 		CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
-		INSERT INTO meta VALUES ('schema_version', 0), ('clock', 0), ('commit', 0), ('keys_since', 0), ('secret', x'%x');`, applicationID, secret)
+		INSERT INTO meta VALUES ('schema_version', 0), ('clock', 0), ('commit', 0), ('keys_since', 0), ('undone', 0), ('secret', x'%x');`, applicationID, secret)
 }
 
 // readSecret reads the secret that was made with the store.

@@ -122,6 +122,16 @@ func (w *writer) putClock(at time.Time) error {
 	return err
 }
 
+// putUndone counts what was undone on disk. No other transaction writes that, so
+// the page differs from any that may be in the log.
+func (w *writer) putUndone() error {
+	q, err := w.c.stmt("UPDATE meta SET value = value + 1 WHERE name = 'undone'")
+	if err != nil {
+		return err
+	}
+	return one(q.exec())
+}
+
 // logged is how many pages are in the log. It is not worth an error: what is
 // wrong with the log shows at the next write.
 func (w *writer) logged() int {

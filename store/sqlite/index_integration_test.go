@@ -1,0 +1,89 @@
+//go:build integration
+
+package sqlite_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/ledger"
+	"github.com/oncepay/oncepay/once"
+	"github.com/oncepay/oncepay/store/sqlite"
+)
+
+// SQLite writes and syncs a commit before it makes room for it in the index of
+// the log. If the disk has no room for the index, the commit is refused in this
+// process, and the next one would find it in the log. So it has to be undone on
+// disk before anybody is told that nothing was written.
+//
+// The index takes more room after some 4,062 pages; the log only gets there
+// while a reader keeps it from beginning anew.
+func TestCommitRefusedForItsIndexNeverComesBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "once.db")
+	mustClose(t, open(t, path))
+	t.Setenv(pinnedEnv, "1")
+	lines := underStrace(t, path, "inject=pwrite64:error=ENOSPC:when=9+", "-P", path+"-shm")
+	acked, refused := 0, 0
+	for i, line := range lines {
+		switch {
+		case line == "acked":
+			acked++
+		case line == "refused":
+			refused++
+		case strings.HasPrefix(line, "fatal") && i == len(lines)-1:
+		default:
+			t.Fatalf("line %d of %d: %s", i+1, len(lines), line)
+		}
+	}
+	t.Logf("%d commits were reported, %d refused; the last line is %q", acked, refused, lines[len(lines)-1])
+	if refused == 0 {
+		t.Error("no commit was refused")
+	}
+	s := open(t, path)
+	if a := account(t, s, 1); a == nil || a.Entries != int64(acked) {
+		t.Errorf("%d commits were reported; after a restart the account is %+v", acked, a)
+	}
+	checkAudit(t, s)
+}
+
+const pinnedEnv = "ONCEPAY_TEST_PINNED"
+
+// commitPinned commits while a reader keeps the log from beginning anew, and
+// ends without closing anything soon after a commit was refused.
+func commitPinned(t *testing.T, s *sqlite.Store) {
+	if _, err := s.Snapshot(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	tl := newTeller(s)
+	tl.openAccounts(t, 1000)
+	for refused := 0; refused < 3; {
+		var cs []ledger.Command
+		for i := range 40 {
+			cs = append(cs, transfer(2+i, 50+i, 1))
+		}
+		c := tl.decide(t, append(cs, transfer(0, 1, 1))...)
+		switch err := s.Commit(context.Background(), c); {
+		case err == nil:
+			fmt.Println("acked")
+			refused = 0
+		case errors.Is(err, sqlite.ErrDiskFull) && errors.Is(err, engine.ErrNotCommitted):
+			fmt.Println("refused")
+			refused++
+			rows, err := s.Load(context.Background(), engine.Need{Keys: []once.Key{c.Keys[0].Key}})
+			if err != nil || len(rows.Keys) != 0 {
+				fmt.Println("loaded what was refused:", rows, err)
+				os.Exit(4)
+			}
+		default:
+			fmt.Println("failed:", err)
+			os.Exit(4)
+		}
+	}
+	os.Exit(5)
+}
