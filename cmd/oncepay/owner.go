@@ -30,22 +30,48 @@ type keyring interface {
 
 func socketPath(store string) string { return store + ".sock" }
 
+// ownerSocket is the owner's socket, and where it is.
+type ownerSocket struct {
+	*net.UnixListener
+	path string
+}
+
+// Close also removes the socket: nobody is there any more.
+func (s *ownerSocket) Close() error {
+	err := os.Remove(s.path)
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil // http.Server closes more than once
+	}
+	return errors.Join(err, s.UnixListener.Close())
+}
+
 // listenOwner opens the owner's socket. The store's lock is held, so a socket
 // that is there was left behind by a process that is gone.
-func listenOwner(store string) (net.Listener, error) {
+//
+// A socket is made with the rights that the umask leaves, and whoever opens it
+// before those are taken away can make API keys. So it is made in a directory
+// that is closed to others, and moved to its place when it is closed itself.
+func listenOwner(store string) (*ownerSocket, error) {
 	path := socketPath(store)
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	private, err := os.MkdirTemp(filepath.Dir(path), ".s*") // 0700, whatever the umask
+	if err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("unix", path)
+	defer os.RemoveAll(private)
+	made := filepath.Join(private, "s") // short: see the error below
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: made, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("the socket for other commands: %w (a path of at most about 100 characters works; the store is at %s)",
 			err, filepath.Dir(path))
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
+	l.SetUnlinkOnClose(false) // it would look where the socket was made
+	if err = os.Chmod(made, 0o600); err == nil {
+		err = os.Rename(made, path)
+	}
+	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	return l, nil
+	return &ownerSocket{l, path}, nil
 }
 
 // serveOwner answers other commands until ctx ends.
@@ -64,11 +90,12 @@ func ownerHandler(keys keyring) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /apikeys", func(w http.ResponseWriter, r *http.Request) {
 		var k access.Key
-		err := json.NewDecoder(r.Body).Decode(&k)
-		if err == nil {
-			err = keys.CreateAPIKey(r.Context(), k)
+		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&k)
+		if err = errors.Join(err, checkAPIKey(k)); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
 		}
-		tell(w, struct{}{}, err)
+		tell(w, struct{}{}, keys.CreateAPIKey(r.Context(), k))
 	})
 	mux.HandleFunc("GET /apikeys", func(w http.ResponseWriter, r *http.Request) {
 		all, err := keys.APIKeys(r.Context())
@@ -79,6 +106,20 @@ func ownerHandler(keys keyring) http.Handler {
 		tell(w, found, err)
 	})
 	return mux
+}
+
+// checkAPIKey says what is wrong with a key that another command made: it may be
+// of another version, or no command of ours at all.
+func checkAPIKey(k access.Key) error {
+	_, err := access.ParseRole(string(k.Role))
+	err = errors.Join(err, access.CheckTenant(k.Tenant))
+	if !apiKeyID.MatchString(k.ID) {
+		err = errors.Join(err, fmt.Errorf("%q is no id of an API key", k.ID))
+	}
+	if k.Hash.Equal(access.Hash{}) {
+		err = errors.Join(err, errors.New("an API key has no hash"))
+	}
+	return err
 }
 
 // tell answers another command of the same user: errors are told as they are.

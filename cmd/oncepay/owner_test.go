@@ -1,0 +1,125 @@
+package main
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/oncepay/oncepay/access"
+	"github.com/oncepay/oncepay/store/sqlite"
+)
+
+// At no moment can another user open the socket, however loose the umask is.
+func TestOwnerSocketIsNeverOpenToOthers(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0))
+	store := filepath.Join(t.TempDir(), "x.db")
+	stop := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if at, err := os.Lstat(socketPath(store)); err == nil && at.Mode().Perm() != 0o600 {
+				t.Errorf("the socket has the mode %v", at.Mode())
+				return
+			}
+		}
+	})
+	for range 300 {
+		l, err := listenOwner(store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// It is left behind, as by a process that was killed.
+		l.UnixListener.Close()
+	}
+	close(stop)
+	watch.Wait()
+}
+
+// The socket is in its place and nothing else is left beside it, and when it is
+// closed it is gone.
+func TestOwnerSocketComesAndGoes(t *testing.T) {
+	store := filepath.Join(t.TempDir(), "x.db")
+	l, err := listenOwner(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("unix", socketPath(store))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	files := func() (names []string) {
+		found, err := os.ReadDir(filepath.Dir(store))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			names = append(names, f.Name())
+		}
+		return names
+	}
+	if got := files(); len(got) != 1 || got[0] != "x.db.sock" {
+		t.Errorf("beside the store there are %v", got)
+	}
+	for range 2 {
+		l.Close()
+	}
+	if got := files(); len(got) != 0 {
+		t.Errorf("%v are left", got)
+	}
+}
+
+// The owner checks a key itself: what asks may be another version, or no command
+// of ours at all.
+func TestOwnerRefusesWhatIsNoKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	store, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	l, err := listenOwner(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: ownerHandler(store), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
+	go s.Serve(l)
+	defer s.Close()
+	for name, row := range map[string]struct {
+		spoil func(*access.Key)
+		want  string // in the error; "": it is made
+	}{
+		"a key":                     {func(*access.Key) {}, ""},
+		"a tenant that is no name":  {func(k *access.Key) { k.Tenant = "a b" }, "tenant"},
+		"no tenant":                 {func(k *access.Key) { k.Tenant = "" }, "tenant"},
+		"a role that there is not":  {func(k *access.Key) { k.Role = "admin" }, "role"},
+		"no hash":                   {func(k *access.Key) { k.Hash = access.Hash{} }, "hash"},
+		"an id of another resource": {func(k *access.Key) { k.ID = "../tr_1" }, "id"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, _, err := newAPIKey("shop", "full")
+			if err != nil {
+				t.Fatal(err)
+			}
+			row.spoil(&k)
+			err = newOwner(path).CreateAPIKey(t.Context(), k)
+			if (err == nil) != (row.want == "") || err != nil && !strings.Contains(err.Error(), row.want) {
+				t.Errorf("got %v, want an error about %q", err, row.want)
+			}
+		})
+	}
+	if all, err := store.APIKeys(t.Context()); err != nil || len(all) != 1 {
+		t.Errorf("%d keys were made: %v", len(all), err)
+	}
+}
