@@ -32,15 +32,15 @@ func apikeyCreateCommand(p *program) *cobra.Command {
 		Example: `  oncepay apikey create --tenant shop`,
 	}
 	settings := p.settings(cmd, "store")
-	tenant := cmd.Flags().String("tenant", "", "whose key it is: 1 to 64 `letters`, digits, '.', '_' and '-'")
-	role := cmd.Flags().String("role", string(access.Full), "what it may do: `full`, or read (GET and HEAD)")
+	tenant := cmd.Flags().String("tenant", "", "`name` whose key it is: 1 to 64 letters, digits, '.', '_' and '-'")
+	role := cmd.Flags().String("role", string(access.Full), "`what` it may do: full, or read (GET and HEAD)")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		k, secret, err := newAPIKey(*tenant, *role)
 		if err != nil {
 			return err
 		}
-		err = p.withKeyring(cmd.Context(), settings, func(keys keyring) error { return keys.CreateAPIKey(cmd.Context(), k) })
+		err = p.withKeyring(cmd.Context(), settings, true, func(keys keyring) error { return keys.CreateAPIKey(cmd.Context(), k) })
 		if err != nil {
 			return err
 		}
@@ -54,6 +54,9 @@ func apikeyCreateCommand(p *program) *cobra.Command {
 }
 
 func newAPIKey(tenant, role string) (access.Key, string, error) {
+	if tenant == "" {
+		return access.Key{}, "", usagef("--tenant is required, such as --tenant shop")
+	}
 	if err := access.CheckTenant(tenant); err != nil {
 		return access.Key{}, "", usagef("--tenant: %v", err)
 	}
@@ -73,7 +76,7 @@ func apikeyListCommand(p *program) *cobra.Command {
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var all []access.Key
-		err := p.withKeyring(cmd.Context(), settings, func(keys keyring) (err error) {
+		err := p.withKeyring(cmd.Context(), settings, false, func(keys keyring) (err error) {
 			all, err = keys.APIKeys(cmd.Context())
 			return err
 		})
@@ -134,7 +137,7 @@ func apikeyRevokeCommand(p *program) *cobra.Command {
 			return usagef("%q is no id of an API key; they look like ak_01k… and `oncepay apikey list` shows them", args[0])
 		}
 		var found bool
-		err := p.withKeyring(cmd.Context(), settings, func(keys keyring) (err error) {
+		err := p.withKeyring(cmd.Context(), settings, false, func(keys keyring) (err error) {
 			found, err = keys.RevokeAPIKey(cmd.Context(), args[0])
 			return err
 		})
@@ -147,12 +150,13 @@ func apikeyRevokeCommand(p *program) *cobra.Command {
 }
 
 // withKeyring lets do work on the keys of the configured store.
-func (p *program) withKeyring(ctx context.Context, s settings, do func(keyring) error) (err error) {
+// If there is no store, anew makes one.
+func (p *program) withKeyring(ctx context.Context, s settings, anew bool, do func(keyring) error) (err error) {
 	c, err := s.load()
 	if err != nil {
 		return err
 	}
-	keys, closeKeys, err := openKeyring(ctx, c.store, newLogger(p.stderr, c.log))
+	keys, closeKeys, err := openKeyring(ctx, c.store, anew, newLogger(p.stderr, c.log))
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func benchFlags(cmd *cobra.Command) (*bench.Config, *string) {
 	f.SortFlags = false
 	f.StringVar(&cfg.Target, "target", "", "base `URL` of the server; with --scenario raw, the very URL to post to")
 	f.StringVar(&cfg.APIKey, "key", "", "API `key` (default sk_dev)")
-	f.StringVar(&cfg.Scenario, "scenario", "", "mix, storm (one key on all connections at once) or raw (any `URL`, answers only counted) (default mix)")
+	f.StringVar(&cfg.Scenario, "scenario", "", "`name`: mix, storm (one key on all connections at once) or raw (any URL, answers only counted) (default mix)")
 	f.IntVar(&cfg.Connections, "connections", 0, "how many requests may be on their way at once (default 64; 1,000 in a storm)")
 	f.Float64Var(&cfg.Rate, "rate", 0, "requests that become due each second; 0 sends the next when an answer has come")
 	f.DurationVar(&cfg.Duration, "duration", 0, "how long requests are started (default 10s)")

@@ -35,7 +35,7 @@ func suiteCases(d time.Duration) []suiteCase {
 	return []suiteCase{
 		{"bare handler", raw, true, ""},
 		{"transfers, 1,000 accounts", mix(bench.Mix{Fresh: 100}), false, "0.15 of bare, p99 40 ms"},
-		{"transfers, one debited account", mix(bench.Mix{Hot: 100}), false, "0.9 of spread"},
+		{"transfers, one debited account", mix(bench.Mix{Hot: 100}), false, "0.9 of the row above"},
 		{"replays", mix(bench.Mix{Fresh: 2, Duplicate: 98}), false, "0.5 of bare"},
 		{"batches of 100", mix(bench.Mix{Batch: 100}), false, "2 times single transfers"},
 		{"storm: 1,000 duplicates at once", bench.Config{Scenario: bench.Storm}, false, "spread 50 ms"},

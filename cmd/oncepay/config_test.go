@@ -121,6 +121,8 @@ func TestWhatAConfigurationRefuses(t *testing.T) {
 		args []string
 		want string // in the complaint
 	}{
+		"what is no link of Kubernetes'":           {env: []string{"ONCEPAY_PORTS=1"}, want: "ONCEPAY_PORTS in the environment is no setting"},
+		"a second document":                        {file: "addr: 127.0.0.1:1\n---\nfoo: 1\n", want: "more than one document"},
 		"an unknown member, with the nearest":      {file: "adr: x", want: "adr in file oncepay.yaml is no setting; did you mean addr?"},
 		"an unknown member of a section":           {file: "window: {lenght: 1d}", want: "window.lenght in file oncepay.yaml is no setting; did you mean window.length?"},
 		"a member outside its section":             {file: "retry_horizon: 1h", want: "did you mean window.retry_horizon?"},
@@ -234,5 +236,14 @@ func TestServeDoesNotRunWithAWrongConfiguration(t *testing.T) {
 	o := serving(&seen)(nil, "serve", "--dev", "--addr=0.0.0.0:80")
 	if o.status != exitUsage || seen.addr != "untouched" {
 		t.Errorf("got %+v, and the body saw %+v", o, seen)
+	}
+}
+
+// In a cluster with a Service that is called oncepay every container has these.
+func TestKubernetesServiceLinksAreNoSettings(t *testing.T) {
+	env := []string{"ONCEPAY_SERVICE_HOST=10.0.0.1", "ONCEPAY_SERVICE_PORT=8080", "ONCEPAY_SERVICE_PORT_HTTP=8080", "ONCEPAY_PORT=tcp://10.0.0.1:8080",
+		"ONCEPAY_PORT_8080_TCP=tcp://10.0.0.1:8080", "ONCEPAY_PORT_8080_TCP_PROTO=tcp", "ONCEPAY_PORT_8080_TCP_PORT=8080", "ONCEPAY_PORT_8080_TCP_ADDR=10.0.0.1"}
+	if got := oncepay(env, "config"); got.status != exitGood {
+		t.Errorf("%+v", got)
 	}
 }

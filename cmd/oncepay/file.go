@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
+	yamlv3 "go.yaml.in/yaml/v3"
 )
 
 const (
@@ -44,7 +47,7 @@ func fileLayer(path string) (layer, error) {
 		return l, nil
 	}
 	k := koanf.New(nesting)
-	if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
+	if err := k.Load(file.Provider(path), oneDocument{yaml.Parser()}); err != nil {
 		return l, fmt.Errorf("file %s: %w", path, withoutPath(err))
 	}
 	var wrong []error
@@ -52,6 +55,25 @@ func fileLayer(path string) (layer, error) {
 		wrong = append(wrong, l.add(path, member, k.Get(member)))
 	}
 	return l, errors.Join(wrong...)
+}
+
+// oneDocument refuses a file with more than one YAML document: only the first
+// would be read.
+type oneDocument struct{ koanf.Parser }
+
+func (p oneDocument) Unmarshal(text []byte) (map[string]any, error) {
+	documents := yamlv3.NewDecoder(bytes.NewReader(text))
+	for n := 0; ; n++ {
+		var any yamlv3.Node
+		switch err := documents.Decode(&any); {
+		case errors.Is(err, io.EOF):
+			return p.Parser.Unmarshal(text)
+		case err != nil:
+			return nil, err
+		case n > 0:
+			return nil, errors.New("it has more than one document, and only the first would be read: put all settings into one")
+		}
+	}
 }
 
 // withoutPath is err without the path that it would name a second time.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -47,7 +48,7 @@ func environmentLayer(env []string) (layer, error) {
 	var wrong []error
 	for _, entry := range env {
 		name, value, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, envPrefix) || name == configEnv {
+		if !strings.HasPrefix(name, envPrefix) || name == configEnv || isServiceLink(name) {
 			continue
 		}
 		if k, ok := findKey(func(k key) bool { return k.env() == name }); ok {
@@ -58,6 +59,13 @@ func environmentLayer(env []string) (layer, error) {
 	}
 	return layer{values, func(k key) string { return "environment " + k.env() }}, errors.Join(wrong...)
 }
+
+// serviceLink is what Kubernetes sets in every container beside a Service that
+// is called oncepay:
+// https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+var serviceLink = regexp.MustCompile(`^ONCEPAY_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+
+func isServiceLink(name string) bool { return serviceLink.MatchString(name) }
 
 // meantVariable leaves out what all variables begin with: it would make them
 // look alike.

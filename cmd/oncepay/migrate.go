@@ -14,6 +14,7 @@ func migrateCommand(p *program) *cobra.Command {
 the store afterwards. "oncepay serve" does the same when it starts.`,
 	}
 	settings := p.settings(cmd, "store")
+	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := settings.load()
 		if err != nil {
@@ -29,6 +30,9 @@ the store afterwards. "oncepay serve" does the same when it starts.`,
 		}
 		if err := store.Close(); err != nil {
 			return err
+		}
+		if *asJSON {
+			return p.printJSON(map[string]any{"store": c.store, "up_to_date": true})
 		}
 		_, err = fmt.Fprintf(p.stdout, "%s is up to date\n", c.store)
 		return err

@@ -21,6 +21,7 @@ func (p *program) commands() []*cobra.Command {
 	return []*cobra.Command{
 		serveCommand(p, serve),
 		verifyCommand(p),
+		simulateCommand(p),
 		apikeyCommand(p),
 		migrateCommand(p),
 		benchCommand(p),

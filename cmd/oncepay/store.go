@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"strings"
@@ -31,12 +32,24 @@ func openStore(ctx context.Context, path string, log *slog.Logger) (*sqlite.Stor
 	}})
 }
 
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, os.ErrNotExist)
+}
+
 // openKeyring opens what keeps the API keys: the store, or the server that owns
-// it. Close it after use.
-func openKeyring(ctx context.Context, url string, log *slog.Logger) (keyring, func() error, error) {
+// it. If there is no store it makes one, or fails unless anew. Close it after
+// use.
+func openKeyring(ctx context.Context, url string, anew bool, log *slog.Logger) (keyring, func() error, error) {
 	path, err := storePath(url)
 	if err != nil {
 		return nil, nil, err
+	}
+	if !exists(path) {
+		if !anew {
+			return nil, nil, fmt.Errorf("there is no store at %s; name the right one with --store", path)
+		}
+		log.Info("there was no store: a new one is made", "path", path)
 	}
 	store, err := openStore(ctx, path, log)
 	switch {

@@ -38,7 +38,7 @@ moment it began. Exit status 1 and a list if anything is off.`,
 			return err
 		}
 		defer func() { err = errors.Join(err, store.Close()) }()
-		report, err := audit.Run(cmd.Context(), store, audit.Config{Progress: showAudit(p.stderr)})
+		report, err := audit.Run(cmd.Context(), store, audit.Config{Progress: showAudit(p.stderr), Now: time.Now()})
 		if err != nil {
 			return err
 		}

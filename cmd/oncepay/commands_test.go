@@ -1,0 +1,66 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Keys are made before the first start, listed and revoked; nothing but create
+// makes a store.
+func TestAPIKeysFromTheCommandLine(t *testing.T) {
+	store := "--store=sqlite:" + filepath.Join(t.TempDir(), "x.db")
+	if got := oncepay(nil, "apikey", "list", store); got.status != exitBad || !strings.Contains(got.stderr, "there is no store") {
+		t.Errorf("list without a store: %+v", got)
+	}
+	made := oncepay(nil, "apikey", "create", "--tenant=shop", "--role=read", store)
+	if made.status != exitGood || !strings.HasPrefix(made.stdout, "sk_") {
+		t.Fatalf("create: %+v", made)
+	}
+	listed := oncepay(nil, "apikey", "list", store)
+	fields := strings.Fields(strings.Split(listed.stdout, "\n")[1])
+	if fields[1] != "shop" || fields[2] != "read" || strings.Contains(listed.stdout, strings.TrimSpace(made.stdout)) {
+		t.Errorf("list: %s", listed.stdout)
+	}
+	if got := oncepay(nil, "apikey", "revoke", fields[0], store); got.status != exitGood {
+		t.Errorf("revoke: %+v", got)
+	}
+	if got := oncepay(nil, "apikey", "revoke", "ak_00000000000000000000000000", store); got.status != exitBad {
+		t.Errorf("revoke of what is not there: %+v", got)
+	}
+	if got := oncepay(nil, "apikey", "create", store); got.status != exitUsage || !strings.Contains(got.stderr, "--tenant is required") {
+		t.Errorf("create without a tenant: %+v", got)
+	}
+}
+
+// A store that is in order is said to be, and one that is not there is not made.
+func TestVerifyFromTheCommandLine(t *testing.T) {
+	store := "--store=sqlite:" + filepath.Join(t.TempDir(), "x.db")
+	if got := oncepay(nil, "verify", store); got.status != exitBad {
+		t.Errorf("verify of nothing: %+v", got)
+	}
+	if got := oncepay(nil, "migrate", store, "--json"); got.status != exitGood || !strings.Contains(got.stdout, `"up_to_date": true`) {
+		t.Fatalf("migrate: %+v", got)
+	}
+	if got := oncepay(nil, "verify", store); got.status != exitGood || !strings.Contains(got.stdout, "everything is in order") {
+		t.Errorf("verify: %+v", got)
+	}
+}
+
+// The same seeds give the same hash, others another.
+func TestSimulateFromTheCommandLine(t *testing.T) {
+	hash := func(args ...string) string {
+		got := oncepay(nil, append([]string{"simulate", "--seeds=3"}, args...)...)
+		if got.status != exitGood {
+			t.Fatalf("simulate: %+v", got)
+		}
+		_, hash, _ := strings.Cut(got.stdout, "trace hash ")
+		return hash
+	}
+	if first, again, other := hash(), hash(), hash("--first-seed=2"); first != again || first == other || first == "" {
+		t.Errorf("hashes %q, %q and of other seeds %q", first, again, other)
+	}
+	if got := oncepay(nil, "simulate", "--seeds=0"); got.status != exitUsage {
+		t.Errorf("no seeds: %+v", got)
+	}
+}
