@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/oncepay/oncepay/engine"
@@ -158,9 +159,15 @@ func (x *exchange) listEntries() {
 	answerList(x, list, err, func(b []byte, e ledger.Entry) []byte { return e.AppendJSON(b) })
 }
 
-// answerUnkeyed sends what became of a job without a key.
+// answerUnkeyed sends what became of a job without a key. There is no other
+// request that it could be waiting for, so one that is still at work after so
+// long waits for the store.
 func (x *exchange) answerUnkeyed(o engine.Outcome) {
-	if o.Err != nil {
+	switch {
+	case errors.Is(o.Err, engine.ErrInProgress):
+		x.refuse(storeUnavailable, "The store takes too long, and the request is still at work: it may be done yet. Send the same request again, which does no harm.")
+		return
+	case o.Err != nil:
 		c, detail := x.refusal(o.Err)
 		x.refuse(c, detail)
 		return

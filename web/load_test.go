@@ -121,6 +121,23 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
+// A request without a key that the store takes too long for is not told of a key.
+func TestUpdatesThatTakeTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil)
+		h.open()
+		h.store.set(true, false)
+		a := h.do("PUT", "/v1/accounts/bob", `{"min_balance":-5}`)
+		if a.status != 503 || a.code() != "store_unavailable" || a.header.Get("Retry-After") == "" || !strings.Contains(a.body, "still at work") {
+			t.Errorf("got %v", a)
+		}
+		h.store.set(false, false)
+		if a := h.do("PUT", "/v1/accounts/bob", `{"min_balance":-5}`); a.status != 200 {
+			t.Errorf("again: %v", a)
+		}
+	})
+}
+
 // A wait that is used again has nothing left of the one before.
 func TestPatienceIsUsedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
