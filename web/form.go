@@ -55,6 +55,8 @@ func (f *form) accountID(pointer string, v jcs.Value) string {
 		f.fail(pointer, "An account's id is a string, not %s.", kindName(v))
 	case !isAccountID(s):
 		f.fail(pointer, "An account's id is 1 to %d of the characters A-Z a-z 0-9 . _ : -", MaxAccountID)
+	case s == "." || s == "..": // RFC 3986, section 5.2.4: clients and proxies take them out of a path
+		f.fail(pointer, "An account's id cannot be . or .. since no address can end with these.")
 	}
 	return s
 }

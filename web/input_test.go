@@ -111,6 +111,22 @@ func withMetadata(n int, name, value string) string {
 	return strings.TrimSuffix(transferBody("1"), "}") + `,"metadata":` + string(b) + `}`
 }
 
+// An account that could be opened but has no address is not opened.
+func TestAccountsHaveAnAddress(t *testing.T) {
+	h := newHouse(t, nil)
+	for id, want := range map[string]int{".": 422, "..": 422, "...": 201, ".a": 201, "a.": 201, "..:": 201, "-": 201} {
+		t.Run(id, func(t *testing.T) {
+			a := h.post("open-"+id, "/v1/accounts", `{"id":"`+id+`","currency":"EUR"}`)
+			if a.status != want || want == 422 && !strings.Contains(a.body, `"pointer":"/id","detail":"An account's id cannot be`) {
+				t.Fatalf("got %v, want %d", a, want)
+			}
+			if a := h.do("GET", "/v1/accounts/"+id, ""); want == 201 && a.status != 200 {
+				t.Errorf("it is opened and cannot be read: %v", a)
+			}
+		})
+	}
+}
+
 // What is as large as the limits allow is taken.
 func TestBodiesAtTheLimit(t *testing.T) {
 	for name, body := range map[string]string{
