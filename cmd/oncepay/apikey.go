@@ -128,8 +128,9 @@ func apikeyRevokeCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke ID",
 		Short: "Revoke an API key by its id",
-		Long:  `Revoke an API key by its id, as "oncepay apikey list" shows it. A running server refuses it within two seconds.`,
-		Args:  cobra.ExactArgs(1),
+		Long: `Revoke an API key by its id, as "oncepay apikey list" shows it. A running server refuses it within two seconds.
+A key that is revoked already stays so, and that is no error.`,
+		Args: cobra.ExactArgs(1),
 	}
 	settings := p.settings(cmd, "store")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -142,7 +143,7 @@ func apikeyRevokeCommand(p *program) *cobra.Command {
 			return err
 		})
 		if err == nil && !found {
-			return badNews{"there is no API key " + args[0] + " that is still valid"}
+			return badNews{"there is no API key " + args[0] + "; `oncepay apikey list` shows those that there are"}
 		}
 		return err
 	}

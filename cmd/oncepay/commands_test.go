@@ -22,10 +22,13 @@ func TestAPIKeysFromTheCommandLine(t *testing.T) {
 	if fields[1] != "shop" || fields[2] != "read" || strings.Contains(listed.stdout, strings.TrimSpace(made.stdout)) {
 		t.Errorf("list: %s", listed.stdout)
 	}
-	if got := oncepay(nil, "apikey", "revoke", fields[0], store); got.status != exitGood {
-		t.Errorf("revoke: %+v", got)
+	for _, time := range []string{"first", "second"} {
+		if got := oncepay(nil, "apikey", "revoke", fields[0], store); got.status != exitGood {
+			t.Errorf("revoke for the %s time: %+v", time, got)
+		}
 	}
-	if got := oncepay(nil, "apikey", "revoke", "ak_00000000000000000000000000", store); got.status != exitBad {
+	got := oncepay(nil, "apikey", "revoke", "ak_00000000000000000000000000", store)
+	if got.status != exitBad || !strings.Contains(got.stderr, "apikey list") {
 		t.Errorf("revoke of what is not there: %+v", got)
 	}
 	if got := oncepay(nil, "apikey", "create", store); got.status != exitUsage || !strings.Contains(got.stderr, "--tenant is required") {
