@@ -40,7 +40,7 @@ func (x *exchange) failed(doing string, err error) {
 	if x.r.Context().Err() != nil { // nobody is there any more; the store may be well
 		x.api.log.Debug("the client left", "request", x.id, "doing", doing)
 	} else {
-		x.api.log.Error("the store failed", "request", x.id, "doing", doing, "err", err)
+		x.api.outage.tell(slog.LevelError, "the store failed", err, "request", x.id, "doing", doing)
 	}
 	x.refuse(storeUnavailable, "The server could not read its store. Send the same request again.")
 }
@@ -49,7 +49,10 @@ func (x *exchange) failed(doing string, err error) {
 // inProgress.
 func (x *exchange) refusal(err error) (code, string) {
 	f := findFailure(err)
-	if f.level > slog.LevelDebug {
+	switch {
+	case f.code == storeUnavailable:
+		x.api.outage.tell(f.level, "a request was not executed", err, "request", x.id, "path", x.r.URL.Path)
+	case f.level > slog.LevelDebug:
 		x.api.log.Log(x.r.Context(), f.level, "a request was not executed", "request", x.id, "path", x.r.URL.Path, "err", err)
 	}
 	return f.code, f.detail

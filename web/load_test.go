@@ -271,6 +271,36 @@ func TestOverload(t *testing.T) {
 	})
 }
 
+// A store that is gone fails every request, and the log tells of it once a second.
+func TestOutagesAreToldOnceASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil)
+		h.open()
+		h.store.set(false, true)
+		for i := range 1000 { // the first fails to find out who asks, or to commit
+			a := h.post(fmt.Sprint(i), "/v1/transfers", transferBody("1"))
+			if a.code() != "store_unavailable" {
+				t.Fatalf("got %v", a)
+			}
+		}
+		if n := strings.Count(h.log.String(), "\n"); n != 1 {
+			t.Errorf("%d lines at once, want 1:\n%s", n, h.log)
+		}
+		time.Sleep(outageTime + time.Millisecond)
+		if n := strings.Count(h.log.String(), "\n"); n != 2 || !strings.Contains(h.log.String(), "requests=999 within=1s") {
+			t.Errorf("%d lines after a second, want 2:\n%s", n, h.log)
+		}
+		time.Sleep(outageTime + time.Millisecond)
+		h.do("GET", "/v1/accounts", "")
+		h.post("new", "/v1/transfers", transferBody("1"))
+		if n := strings.Count(h.log.String(), "\n"); n != 3 {
+			t.Errorf("%d lines later, want one more:\n%s", n, h.log)
+		}
+		h.store.set(false, false)
+		time.Sleep(3 * outageTime)
+	})
+}
+
 // A server that shuts down says so, and nothing begins.
 func TestShuttingDown(t *testing.T) {
 	h := newHouse(t, nil)

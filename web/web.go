@@ -128,6 +128,7 @@ type API struct {
 	metrics  *metrics
 	pages    *pages
 	draining atomic.Bool
+	outage   outage
 	bodies   room // for those that are being read or worked on
 
 	ids       requestIDs
@@ -151,6 +152,7 @@ func New(cfg Config) (*API, error) {
 		doorman: newDoorman(cfg.Store, tenants, cfg.DevKey),
 		metrics: newMetrics(cfg.Executor, cfg.Version),
 		pages:   pages,
+		outage:  outage{log: cfg.Log},
 		bodies:  room{size: MaxBodies},
 	}
 	a.routes = a.table()
