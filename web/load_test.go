@@ -287,10 +287,12 @@ func TestOutagesAreToldOnceASecond(t *testing.T) {
 			t.Errorf("%d lines at once, want 1:\n%s", n, h.log)
 		}
 		time.Sleep(outageTime + time.Millisecond)
+		synctest.Wait()
 		if n := strings.Count(h.log.String(), "\n"); n != 2 || !strings.Contains(h.log.String(), "requests=999 within=1s") {
 			t.Errorf("%d lines after a second, want 2:\n%s", n, h.log)
 		}
 		time.Sleep(outageTime + time.Millisecond)
+		synctest.Wait()
 		h.do("GET", "/v1/accounts", "")
 		h.post("new", "/v1/transfers", transferBody("1"))
 		if n := strings.Count(h.log.String(), "\n"); n != 3 {
@@ -298,6 +300,7 @@ func TestOutagesAreToldOnceASecond(t *testing.T) {
 		}
 		h.store.set(false, false)
 		time.Sleep(3 * outageTime)
+		synctest.Wait()
 	})
 }
 
