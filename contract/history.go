@@ -211,6 +211,8 @@ func (h *history) tell(a *engine.Answered) {
 	o := a.Outcome
 	what := "done"
 	switch {
+	case errors.Is(o.Err, engine.ErrUnavailable): // why not is the store's to say
+		what = engine.ErrUnavailable.Error()
 	case o.Err != nil:
 		what = o.Err.Error()
 	case o.Replayed:

@@ -39,7 +39,7 @@ func ExampleBook() {
 	}
 	// Output:
 	// to be loaded: [{acme bob} {acme alice}]
-	// ledger: insufficient_funds: account bob has 1250 EUR available and may not go below 0
+	// ledger: insufficient_funds: account bob has 1250 available, in minor units of EUR, and may not go below 0
 	// alice -1250 leaves -1250
 	// bob 1250 leaves 1250
 }
