@@ -24,7 +24,25 @@ type house struct {
 	*API
 	t     testing.TB
 	store *gate
-	log   *bytes.Buffer
+	log   *logbook
+}
+
+// logbook is what was logged. Some of it is logged beside the requests.
+type logbook struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logbook) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *logbook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // backing is what a store is, but for API keys.
@@ -121,7 +139,7 @@ func newHouseOn(t testing.TB, on backing, set func(*Config)) *house {
 		store.set(false, false)
 		executor.Close(context.Background())
 	})
-	h := &house{t: t, store: store, log: &bytes.Buffer{}}
+	h := &house{t: t, store: store, log: &logbook{}}
 	cfg := Config{
 		Executor: executor, Store: store, Secret: []byte("a secret of thirty-two bytes, no less"),
 		Log: slog.New(slog.NewTextHandler(h.log, nil)),
