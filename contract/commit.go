@@ -171,8 +171,11 @@ func committedIsTheStores(b *bank) {
 	c.Ledger.Transfers[0].Status, c.Ledger.Entries[0].After.Posted = ledger.Voided, 99
 	c.Ledger.Events[0].Data[0], c.Keys[0].Resource = 'X', "changed"
 	b.same("the store", before, b.all())
-	b.same("the account", map[string]string{"k": "v"}, b.account("a").Metadata)
-	b.do(move("a", "b", 1)) // nor is it what the next commit is compared with
+	rows, err := b.Load(b.ctx, engine.Need{Rows: ledger.Rows{Accounts: []ledger.Ref{ref("a")}}})
+	b.must(err)
+	b.same("what is loaded", before.Accounts[ref("a")], *rows.Accounts[0])
+	b.do(ledger.UpdateAccount{Ref: ref("a"), Metadata: map[string]string{"k": "changed"}}) // nor is the next commit compared with it
+	b.same("what was changed", map[string]string{"k": "changed"}, b.account("a").Metadata)
 }
 
 // race commits changes that cannot go together, all at once, and says how many
