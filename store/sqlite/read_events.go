@@ -15,7 +15,7 @@ import (
 func (p *pool) Events(ctx context.Context, tenant string, f engine.EventFilter, page engine.Page) (engine.List[outbox.Event], error) {
 	a := ask[outbox.Event]{
 		list: list{"events", tenant, f.Subject, f.Type}, page: page,
-		match: func(e outbox.Event) bool { return e.Tenant == tenant && (f.Type == "" || e.Type == f.Type) },
+		match: func(e outbox.Event) bool { return f.Type == "" || e.Type == f.Type },
 	}
 	return readPage(ctx, p, a, func(c *conn, place string) (rows[outbox.Event], error) {
 		below, err := c.eventsBefore(page.Before)
@@ -27,24 +27,28 @@ func (p *pool) Events(ctx context.Context, tenant string, f engine.EventFilter, 
 				return nil, err
 			}
 		}
-		if f.Subject != "" {
-			return c.events(listSubjectEvents, f.Subject, below, page.After)
-		}
-		return c.events(listEvents, tenant, below, page.After)
+		return c.events(tenant, f.Subject, below, page.After)
 	})
 }
 
 const (
-	listEvents        = "SELECT " + eventColumns + " FROM events WHERE tenant = ? AND seq < ? ORDER BY seq DESC"
-	listSubjectEvents = "SELECT " + eventColumns + " FROM events WHERE subject = ? AND seq < ? ORDER BY seq DESC"
+	listEvents        = "SELECT " + eventColumns + " FROM events WHERE tenant = ?1 AND seq < ?2 ORDER BY seq DESC"
+	listSubjectEvents = "SELECT " + eventColumns + " FROM events WHERE tenant = ?1 AND subject = ?3 AND seq < ?2 ORDER BY seq DESC"
 )
 
-func (c *conn) events(sql, of string, below int64, after time.Time) (rows[outbox.Event], error) {
+// events yields the events of a tenant, those of one subject if one is named.
+func (c *conn) events(tenant, subject string, below int64, after time.Time) (rows[outbox.Event], error) {
+	sql := listEvents
+	if subject != "" {
+		sql = listSubjectEvents
+	}
 	q, err := c.stmt(sql)
 	if err != nil {
 		return nil, err
 	}
-	q.text(of).int(below)
+	if q.text(tenant).int(below); subject != "" {
+		q.text(subject)
+	}
 	return until(after, func() (r found[outbox.Event], ok bool, err error) {
 		if !q.next(&err) {
 			return r, false, err

@@ -131,7 +131,7 @@ func TestListsReadAlongIndexes(t *testing.T) {
 		{"transfers", "SELECT * FROM transfers WHERE tenant = ?1 AND id < ?2 AND id >= ?3 ORDER BY id DESC"},
 		{"transfers of a reference", "SELECT * FROM transfers WHERE tenant = ?1 AND reference = ?4 AND id < ?2 AND id >= ?3 ORDER BY id DESC"},
 		{"events", "SELECT * FROM events WHERE tenant = ? AND seq < ? ORDER BY seq DESC"},
-		{"events of a subject", "SELECT * FROM events WHERE subject = ? AND seq < ? ORDER BY seq DESC"},
+		{"events of a subject", "SELECT * FROM events WHERE tenant = ? AND subject = ? AND seq < ? ORDER BY seq DESC"},
 		{"holds that are due", "SELECT tenant, id FROM transfers WHERE status = 1 AND expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?"},
 		{"shelves that are due", "SELECT shelf FROM key_shelves WHERE due <= ? ORDER BY due LIMIT 1"},
 		{"shelves to be forgotten", "SELECT shelf FROM key_shelves WHERE oldest < ? ORDER BY oldest LIMIT 1"},

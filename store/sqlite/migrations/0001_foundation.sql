@@ -121,7 +121,7 @@ CREATE TABLE events (
 ) STRICT;
 
 CREATE INDEX events_by_tenant ON events (tenant);
-CREATE INDEX events_by_subject ON events (subject);
+CREATE INDEX events_by_subject ON events (tenant, subject);
 
 CREATE TABLE api_keys (
   id         TEXT PRIMARY KEY,
