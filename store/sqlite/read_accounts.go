@@ -3,7 +3,6 @@ package sqlite
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/oncepay/oncepay/engine"
@@ -92,7 +91,7 @@ func (c *conn) accounts(tenant string, from, num, down int64) (rows[*ledger.Acco
 		if num, r.item, err = q.columnAccount(); err != nil {
 			return r, false, err
 		}
-		r.at, r.after = r.item.CreatedAt, fmt.Sprintf("%d,%d", micros(r.item.CreatedAt), num)
+		r.at, r.after = r.item.CreatedAt, number(micros(r.item.CreatedAt))+number(num)
 		return r, true, r.item.Check()
 	}, nil
 }
