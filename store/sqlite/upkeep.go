@@ -75,7 +75,9 @@ func (s *Store) upkeep(ctx context.Context, fn func(*writer) error) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	err := s.write(fn)
+	if err := s.write(fn); err != nil {
+		return err
+	}
 	s.checkpoints.wrote(s.w.logged())
-	return err
+	return nil
 }

@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
+	"github.com/oncepay/oncepay/store/sqlite"
 )
 
 // What a sweep leaves is what it leaves in memory, whatever the keys' times and
@@ -189,4 +191,15 @@ func TestDueHolds(t *testing.T) {
 	same(t, "nothing is due yet", due(at, 9), []ledger.Ref(nil), nil, nil)
 	same(t, "a hold that was voided is not due", due(at.Add(4*time.Hour), 9), []ledger.Ref{holds[2], holds[0]}, nil, nil)
 	same(t, "the longest due first", due(at.Add(4*time.Hour), 1), []ledger.Ref{holds[2]}, nil, nil)
+}
+
+func TestUpkeepOfAClosedStore(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "once.db"))
+	mustClose(t, s)
+	if _, err := s.Sweep(t.Context(), time.Now(), time.Now()); !errors.Is(err, sqlite.ErrClosed) {
+		t.Errorf("sweep: %v", err)
+	}
+	if err := s.CountReplays(t.Context(), map[once.Key]int64{{Tenant: "a", ID: "b"}: 1}); !errors.Is(err, sqlite.ErrClosed) {
+		t.Errorf("count replays: %v", err)
+	}
 }
