@@ -58,6 +58,9 @@ func readCloseAccount(f *form, tenant, id string, body jcs.Value) ledger.Command
 // updateAccount is PUT /v1/accounts/{id}: idempotent by itself, so it needs no
 // key.
 func (x *exchange) updateAccount() {
+	if x.hasQuery() {
+		return
+	}
 	s := x.api.borrow()
 	defer x.api.giveBack(s)
 	body, bad := x.readBody(s, oneBody)

@@ -12,6 +12,9 @@ import (
 // batch is POST /v1/transfers/batch. Each item is the POST /v1/transfers with
 // its idempotency_key, and is answered like it; they are independent.
 func (x *exchange) batch() {
+	if x.hasQuery() {
+		return
+	}
 	s := x.api.borrow()
 	defer x.api.giveBack(s)
 	body, bad := x.readBody(s, batchBody)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/oncepay/oncepay/internal/jcs"
 )
@@ -59,6 +60,7 @@ var (
 func (x *exchange) readBody(s *scratch, most bodyLimits) (jcs.Value, *mistake) {
 	r := x.r
 	if r.ContentLength > most.bytes {
+		x.linger()
 		return jcs.Value{}, &mistake{tooLarge, fmt.Sprintf("A body has at most %d bytes here, this one has %d.", most.bytes, r.ContentLength)}
 	}
 	if r.ContentLength > 0 && !isJSON(r.Header) {
@@ -68,6 +70,7 @@ func (x *exchange) readBody(s *scratch, most bodyLimits) (jcs.Value, *mistake) {
 	s.body, err = x.fill(s.body[:0], most.bytes)
 	switch {
 	case errors.Is(err, errTooLarge):
+		x.linger()
 		return jcs.Value{}, &mistake{tooLarge, fmt.Sprintf("A body has at most %d bytes here, this one has more.", most.bytes)}
 	case errors.Is(err, errNoRoom):
 		return jcs.Value{}, &mistake{overloaded, "The server has more bodies at work than it has room for. Nothing began; send the same request again a little later."}
@@ -83,6 +86,24 @@ func (x *exchange) readBody(s *scratch, most bodyLimits) (jcs.Value, *mistake) {
 		return jcs.Value{}, parseMistake(err)
 	}
 	return v, nil
+}
+
+const (
+	lingerBytes = 32 << 20
+	lingerTime  = time.Second
+)
+
+// linger reads on for a while, and drops what it reads, before a body that is too
+// large is refused. A client that is still sending when the connection is closed
+// sees a reset and not the answer: it would take a refusal for an unknown, and
+// send it again. Who asked whether to send (Expect) reads the answer first.
+func (x *exchange) linger() {
+	if x.r.Header.Get("Expect") != "" {
+		return
+	}
+	// Errors end the wait, and that is all there is to do about them.
+	_ = http.NewResponseController(x.ResponseWriter).SetReadDeadline(time.Now().Add(lingerTime))
+	_, _ = io.CopyN(io.Discard, x.r.Body, lingerBytes)
 }
 
 // parseMistake tells a body that is no JSON from one that is, but has a number in

@@ -38,6 +38,9 @@ func (x *exchange) execute(op *operation) {
 		x.refuse(wrong.code, wrong.detail)
 		return
 	}
+	if x.hasQuery() {
+		return
+	}
 	s := x.api.borrow()
 	defer x.api.giveBack(s)
 	body, bad := x.readBody(s, oneBody)

@@ -72,7 +72,7 @@ var failures = []failure{
 	{once.ErrMismatch, keyReused, slog.LevelDebug,
 		"Another request was sent with this key before. Use a new key for a new request; to repeat the first one, send exactly what was sent then."},
 	{once.ErrExpired, keyExpired, slog.LevelDebug,
-		"The window of this key is over: what it named was executed, or may have been, and is never executed again."},
+		"This key is older than its window and is never executed again. See whether what it named is there, before you send it again under a new key."},
 	{engine.ErrInProgress, inProgress, slog.LevelDebug,
 		"The first request with this key is still at work. Send the same request again a little later."},
 	{engine.ErrOverloaded, overloaded, slog.LevelDebug,

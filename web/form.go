@@ -150,11 +150,13 @@ func (f *form) moment(pointer string, v jcs.Value) time.Time {
 
 const wantTime = "A time is written as RFC 3339 has it, such as 2026-01-31T12:00:00Z."
 
-// parseTime reads RFC 3339. It is stricter than time.Parse.
+// parseTime reads RFC 3339, which has years of four digits, in UTC too, and no
+// comma. It is stricter than time.Parse.
 func parseTime(s string) (time.Time, bool) {
 	var t time.Time
 	err := t.UnmarshalText([]byte(s))
-	return t.UTC().Truncate(time.Microsecond), err == nil
+	t = t.UTC().Truncate(time.Microsecond)
+	return t, err == nil && t.Year() >= 0 && t.Year() <= 9999 && !strings.Contains(s, ",")
 }
 
 // metadata reads pairs of strings. It is not nil if it was read.

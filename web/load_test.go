@@ -143,7 +143,7 @@ func TestPatienceIsUsedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &API{}
 		for i := range 20 {
-			most := time.Duration(i) * 100 * time.Millisecond
+			most := time.Duration(i+1) * 100 * time.Millisecond
 			began, p := time.Now(), a.wait(t.Context(), most)
 			if i%2 == 0 {
 				time.Sleep(most / 2)

@@ -88,6 +88,12 @@ func (x *exchange) mistaken(q *query) bool {
 	return len(q.issues) > 0
 }
 
+// hasQuery refuses a query on a request that has a body: what was meant for the
+// body would be lost in it.
+func (x *exchange) hasQuery() bool {
+	return x.r.URL.RawQuery != "" && x.mistaken(x.query())
+}
+
 // answerList sends a page of a list, or why there is none.
 func answerList[T any](x *exchange, list engine.List[T], err error, item func([]byte, T) []byte) {
 	switch {
