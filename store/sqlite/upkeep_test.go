@@ -85,6 +85,32 @@ func compareSince(t *testing.T, w *twin) {
 	}
 }
 
+// Keys that come to a shelf after it was swept are swept in their turn.
+func TestShelvesAreSweptAgain(t *testing.T) {
+	w := newTwin(t)
+	at := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
+	for n := range 5 {
+		at = at.Add(time.Hour)
+		rec := once.Record{
+			Key: once.Key{Tenant: "acme", ID: fmt.Sprint(n)}, State: once.Done, Attempt: 1,
+			CreatedAt: at, ExpiresAt: at.Add(30 * time.Minute), Answer: once.Answer{Status: 200},
+		}
+		if err := w.Commit(t.Context(), &engine.Changes{At: at, Keys: []once.Record{rec}, Ledger: &ledger.Changes{}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.plain.Sweep(t.Context(), rec.ExpiresAt, at); err != nil {
+			t.Fatal(err)
+		}
+		sweepAll(t, w, rec.ExpiresAt, at)
+		for m := range n + 1 {
+			k := once.Key{Tenant: "acme", ID: fmt.Sprint(m)}
+			got, err := w.s.Key(t.Context(), k)
+			want, err2 := w.plain.Key(t.Context(), k)
+			same(t, fmt.Sprintf("key %d after sweep %d", m, n), got, want, err, err2)
+		}
+	}
+}
+
 // Numbers of keys are not used again after the keys are forgotten, and what is
 // left of shelves does not grow.
 func TestForgottenKeysLeaveNothing(t *testing.T) {
