@@ -113,6 +113,9 @@ func (s *Store) write(fn func(*writer) error) error {
 		return fmt.Errorf("%w: %w", engine.ErrNotCommitted, b)
 	}
 	err := s.w.transaction(fn)
+	if s.w.c.inTransaction() {
+		return s.fail(err)
+	}
 	if err == nil || errors.Is(err, engine.ErrNotCommitted) {
 		return err
 	}

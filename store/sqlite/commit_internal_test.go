@@ -61,3 +61,24 @@ func TestCommitThatCannotBeUndoneStopsTheStore(t *testing.T) {
 		t.Errorf("the write ended with %v; stopped: %v", err, *stopped)
 	}
 }
+
+func TestTransactionThatCannotBeRolledBackStopsTheStore(t *testing.T) {
+	s, stopped := stoppable(t)
+	s.w.rollback = upset(t, s.w.c)
+	s.mu.Lock()
+	err := s.write(func(*writer) error { return engine.ErrConflict })
+	s.mu.Unlock()
+	if errors.Is(err, engine.ErrNotCommitted) || *stopped == nil {
+		t.Errorf("the write ended with %v; stopped: %v", err, *stopped)
+	}
+}
+
+func TestRollbackThatWasDoneIsNoError(t *testing.T) {
+	s, stopped := stoppable(t)
+	s.mu.Lock()
+	err := s.write(func(w *writer) error { return errors.Join(engine.ErrConflict, w.c.script("ROLLBACK")) })
+	s.mu.Unlock()
+	if !errors.Is(err, engine.ErrConflict) || *stopped != nil {
+		t.Errorf("the write ended with %v; stopped: %v", err, *stopped)
+	}
+}

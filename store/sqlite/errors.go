@@ -20,6 +20,13 @@ type commitError struct{ err error }
 func (e *commitError) Error() string { return e.err.Error() }
 func (e *commitError) Unwrap() error { return e.err }
 
+// stuckError is a transaction that failed with err and could not be ended.
+type stuckError struct{ err, rollback error }
+
+func (e *stuckError) Error() string {
+	return fmt.Sprintf("%v; it could not be rolled back: %v", e.err, e.rollback)
+}
+
 // brokenError says why a store does nothing any more.
 type brokenError struct{ err error }
 

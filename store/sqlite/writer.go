@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"errors"
 	"time"
 
 	"github.com/oncepay/oncepay/ledger"
@@ -106,10 +105,10 @@ func (w *writer) undo(err error) error {
 	if !w.c.inTransaction() {
 		return err // the library has done it
 	}
-	if _, undone := w.rollback.exec(); undone != nil {
-		return &commitError{errors.Join(err, undone)}
+	if _, undone := w.rollback.exec(); w.c.inTransaction() {
+		return &stuckError{err, undone}
 	}
-	return err
+	return err // a ROLLBACK that fails may have done what it was for
 }
 
 // putClock writes when the commit is, and which one it is.
