@@ -51,30 +51,60 @@ func (s *Store) snapshot(ctx context.Context, fn func(*conn) error) error {
 		return s.pool.read(ctx, fn)
 	}
 	defer s.loader.mu.Unlock()
-	if s.loader.c.tls == nil {
-		return ErrClosed // since it was looked
+	if b := s.broken.Load(); b != nil {
+		return b // closed since it was looked
+	}
+	if s.loader.c.inTransaction() { // an earlier read could not be ended
+		if err := s.loader.replace(s.cfg); err != nil {
+			return err
+		}
 	}
 	return inSnapshot(s.loader.c, fn)
 }
 
-// inSnapshot runs fn in a read transaction: all that it reads is of one moment,
-// the last commit before its first read.
-func inSnapshot(c *conn, fn func(*conn) error) error {
-	begin, err := c.stmt("BEGIN")
+// replace opens another connection. l.mu is held.
+func (l *loader) replace(cfg Config) error {
+	c, err := openBeside(cfg.Path, cfg.CacheBytes/8)
 	if err != nil {
 		return err
 	}
-	end, err := c.stmt("COMMIT")
+	old := l.c
+	l.c = c
+	return old.close()
+}
+
+// inSnapshot runs fn in a read transaction: all that it reads is of one moment,
+// the last commit before its first read.
+//
+// It ends what it began, also when fn panics. If it cannot, the connection is
+// left in a transaction, and must not be used again.
+func inSnapshot(c *conn, fn func(*conn) error) (err error) {
+	begin, err := c.stmt("BEGIN")
 	if err != nil {
 		return err
 	}
 	if _, err := begin.exec(); err != nil {
 		return err
 	}
-	err = fn(c)
+	defer func() { err = errors.Join(err, c.endSnapshot()) }()
+	return fn(c)
+}
+
+// endSnapshot ends a read transaction, unless an error has.
+func (c *conn) endSnapshot() error {
 	c.leave()
-	_, ended := end.exec()
-	return errors.Join(err, ended)
+	var errs []error
+	for _, sql := range []string{"COMMIT", "ROLLBACK"} {
+		if !c.inTransaction() {
+			break
+		}
+		end, err := c.stmt(sql)
+		if err == nil {
+			_, err = end.exec()
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 func (s *Store) load(c *conn, need engine.Need, rows *engine.Rows) error {

@@ -39,8 +39,18 @@ func (r *pool) read(ctx context.Context, fn func(*conn) error) error {
 	if err != nil {
 		return err
 	}
-	defer func() { r.idle <- c }()
+	defer func() { r.idle <- unlessStuck(c) }()
 	return inSnapshot(c, fn)
+}
+
+// unlessStuck closes a connection whose transaction could not be ended: it would
+// read that moment for ever. Another one is opened for it.
+func unlessStuck(c *conn) *conn {
+	if !c.inTransaction() {
+		return c
+	}
+	c.close() // whatever it says, it is not used again
+	return nil
 }
 
 // take waits for a connection.
