@@ -137,9 +137,9 @@ CREATE VIEW transfer_list AS
 SELECT tenant, id,
        CASE status WHEN 1 THEN 'pending' WHEN 2 THEN 'posted' WHEN 3 THEN 'voided' WHEN 4 THEN 'expired' END AS status,
        from_account, to_account, amount, amount_posted, currency, reference, reverses, reversed_by,
-       strftime('%Y-%m-%dT%H:%M:%fZ', expires_at / 1e6, 'unixepoch') AS expires_at,
+       strftime('%Y-%m-%dT%H:%M:%S', expires_at / 1000000, 'unixepoch') || printf('.%06dZ', expires_at % 1000000) AS expires_at,
        metadata,
-       strftime('%Y-%m-%dT%H:%M:%fZ', created_at / 1e6, 'unixepoch') AS created_at
+       strftime('%Y-%m-%dT%H:%M:%S', created_at / 1000000, 'unixepoch') || printf('.%06dZ', created_at % 1000000) AS created_at
   FROM transfers;
 
 CREATE VIEW account_list AS
@@ -147,7 +147,7 @@ SELECT a.tenant, a.id, a.currency, a.min_balance,
        b.posted, b.incoming - b.outgoing AS pending, b.posted - b.outgoing AS available,
        CASE a.closed WHEN 0 THEN 'open' ELSE 'closed' END AS status,
        a.metadata,
-       strftime('%Y-%m-%dT%H:%M:%fZ', a.created_at / 1e6, 'unixepoch') AS created_at
+       strftime('%Y-%m-%dT%H:%M:%S', a.created_at / 1000000, 'unixepoch') || printf('.%06dZ', a.created_at % 1000000) AS created_at
   FROM accounts a JOIN balances b ON b.account = a.num;
 
 CREATE VIEW statement AS
@@ -155,5 +155,5 @@ SELECT a.tenant, a.id AS account, e.ordinal AS line, e.transfer,
        CASE e.kind WHEN 1 THEN 'move' WHEN 2 THEN 'hold' WHEN 3 THEN 'settle' WHEN 4 THEN 'release' END AS type,
        e.posted AS amount, e.incoming - e.outgoing AS held, a.currency,
        e.posted_after AS balance_posted, e.posted_after - e.outgoing_after AS balance_available,
-       strftime('%Y-%m-%dT%H:%M:%fZ', e.at / 1e6, 'unixepoch') AS at, e.seq
+       strftime('%Y-%m-%dT%H:%M:%S', e.at / 1000000, 'unixepoch') || printf('.%06dZ', e.at % 1000000) AS at, e.seq
   FROM entries e JOIN accounts a ON a.num = e.account;
