@@ -136,7 +136,7 @@ func (s *Store) noteCheckpoint(err error) {
 	var e *libError
 	switch {
 	case err == nil:
-	case errors.As(err, &e) && e.primary() == lib.SQLITE_IOERR: // what it moved may be lost
+	case errors.As(err, &e) && e.primary() == lib.SQLITE_IOERR && !e.full(): // what it moved may be lost
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.fail(err)

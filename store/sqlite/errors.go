@@ -57,9 +57,9 @@ func (s *Store) judge(err error) error {
 	switch {
 	case e.primary() == lib.SQLITE_CONSTRAINT:
 		return conflict(e)
-	case e.primary() == lib.SQLITE_FULL: // a write failed, so the last page of the commit is not in the log
+	case e.full(): // a write failed, so the last page of the commit is not in the log
 		return fmt.Errorf("%w: %w", ErrDiskFull, err)
-	case e.code == lib.SQLITE_IOERR_SHMSIZE && e.errno == int(syscall.ENOSPC):
+	case e.code == lib.SQLITE_IOERR_SHMSIZE && e.noRoom():
 		return s.undoOnDisk(ErrDiskFull, err)
 	case e.primary() == lib.SQLITE_IOERR: // what is in the log the disk will not say
 		return s.fail(err)
@@ -82,6 +82,16 @@ func (s *Store) undoOnDisk(is, err error) error {
 		return s.fail(fmt.Errorf("%w; it could not be undone: %v", err, failed))
 	}
 	return fmt.Errorf("%w: %w", is, err)
+}
+
+// full says whether a write found no room. A quota that is used up is as good as
+// a full disk, and only the library takes it for something else.
+func (e *libError) full() bool {
+	return e.primary() == lib.SQLITE_FULL || e.code == lib.SQLITE_IOERR_WRITE && e.noRoom()
+}
+
+func (e *libError) noRoom() bool {
+	return e.errno == int(syscall.ENOSPC) || e.errno == int(syscall.EDQUOT)
 }
 
 // conflict tells a row that is there already from one that is not well formed.

@@ -87,3 +87,28 @@ func commitPinned(t *testing.T, s *sqlite.Store) {
 	}
 	os.Exit(5)
 }
+
+// A quota that is used up is a full disk: what could not be written is refused.
+func TestUsedUpQuota(t *testing.T) {
+	for _, log := range []string{"-wal", "-shm"} {
+		path := filepath.Join(t.TempDir(), "once.db")
+		mustClose(t, open(t, path))
+		t.Setenv(pinnedEnv, "1")
+		when := map[string]string{"-wal": "1500+", "-shm": "9+"}[log]
+		lines := underStrace(t, path, "inject=pwrite64:error=EDQUOT:when="+when, "-P", path+log)
+		acked := 0
+		for _, line := range lines {
+			if line == "acked" {
+				acked++
+			}
+		}
+		if last := lines[len(lines)-1]; last != "refused" {
+			t.Errorf("%s: it ended with %s", log, last)
+		}
+		s := open(t, path)
+		if a := account(t, s, 1); a == nil || a.Entries != int64(acked) {
+			t.Errorf("%s: %d commits were reported; after a restart the account is %+v", log, acked, a)
+		}
+		checkAudit(t, s)
+	}
+}
