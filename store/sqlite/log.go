@@ -73,10 +73,24 @@ func (l *logReader) readHeader() error {
 		copy(l.salt[:], h[16:])
 		return nil
 	}
-	if _, err := l.r.Peek(frameHeaderLen); err != nil || [logHeaderLen]byte(h) == [logHeaderLen]byte{} {
+	if _, err := l.r.Peek(frameHeaderLen); err != nil {
 		return end(err)
 	}
+	if blank, err := l.blank(); err != nil || blank && [logHeaderLen]byte(h) == [logHeaderLen]byte{} {
+		return err
+	}
 	return fmt.Errorf("%w: its header cannot be read", ErrDamaged)
+}
+
+// blank says whether all that follows is zero: room that was made for a log, and
+// that a crash left before its header was synced.
+func (l *logReader) blank() (bool, error) {
+	for {
+		b, err := l.r.ReadByte()
+		if err != nil || b != 0 {
+			return err == io.EOF, end(err)
+		}
+	}
 }
 
 // check reads all pages, and those behind the first bad one each by itself.

@@ -197,3 +197,34 @@ func TestReadsLeaveTheLogAlone(t *testing.T) {
 		t.Errorf("the log has %.1f MiB", log)
 	}
 }
+
+// The header is synced before any page is written: if it is gone and pages are
+// there, what was reported would be. Where nothing was written nothing is lost.
+func TestLogWithoutItsHeader(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "once.db")
+	tl := newTeller(open(t, path))
+	tl.openAccounts(t, 2)
+	file, log := read(t, path), read(t, path+"-wal")
+	clear(log[:32])
+	for name, row := range map[string]struct {
+		log  []byte
+		want error
+	}{
+		"pages follow":      {log, sqlite.ErrDamaged},
+		"zeros follow":      {make([]byte, len(log)), nil},
+		"nothing follows":   {log[:32], nil},
+		"it is not all":     {log[:10], nil},
+		"the log has begun": {append(make([]byte, len(log)), 1), sqlite.ErrDamaged},
+	} {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "once.db"), file)
+		write(t, filepath.Join(dir, "once.db-wal"), row.log)
+		s, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(dir, "once.db")})
+		if err == nil {
+			mustClose(t, s)
+		}
+		if !errors.Is(err, row.want) {
+			t.Errorf("%s: open says %v", name, err)
+		}
+	}
+}
