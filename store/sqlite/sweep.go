@@ -74,7 +74,7 @@ const (
 	dropAnswers = `DELETE FROM answers WHERE key IN
 		(SELECT a.key FROM answers a JOIN keys k ON k.num = a.key WHERE a.key BETWEEN ?1 AND ?2 AND k.expires_at <= ?3 LIMIT ?4)`
 	dropKeys = `DELETE FROM keys WHERE num IN
-		(SELECT num FROM keys k WHERE num BETWEEN ?1 AND ?2 AND created_at < ?3 AND state IN (2, 5)
+		(SELECT num FROM keys k WHERE num BETWEEN ?1 AND ?2 AND created_at < ?3 AND state IN (2 /* done */, 5 /* tombstone */)
 		AND NOT EXISTS (SELECT 1 FROM answers WHERE key = k.num) LIMIT ?4)`
 
 	// What is left on a shelf. Keys that are older than what was to be forgotten
@@ -82,7 +82,7 @@ const (
 	// come back, and the others stay.
 	updateShelf = `UPDATE key_shelves SET
 		due = (SELECT min(k.expires_at) FROM answers a JOIN keys k ON k.num = a.key WHERE a.key BETWEEN ?1 AND ?2),
-		oldest = (SELECT min(created_at) FROM keys WHERE num BETWEEN ?1 AND ?2 AND created_at >= ?4 AND state IN (2, 5))
+		oldest = (SELECT min(created_at) FROM keys WHERE num BETWEEN ?1 AND ?2 AND created_at >= ?4 AND state IN (2 /* done */, 5 /* tombstone */))
 		WHERE shelf = ?3`
 	dropShelf = "DELETE FROM key_shelves WHERE shelf = ? AND due IS NULL AND oldest IS NULL"
 )

@@ -12,7 +12,7 @@ import (
 var _ engine.Upkeep = (*Store)(nil)
 
 const selectDue = `SELECT tenant, id FROM transfers
-	WHERE status = 1 AND expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at, tenant, id LIMIT ?`
+	WHERE status = 1 /* pending */ AND expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at, tenant, id LIMIT ?`
 
 // DueHolds returns up to limit pending transfers that have expired; see
 // [engine.Upkeep].
