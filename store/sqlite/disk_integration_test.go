@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/ledger"
@@ -256,19 +257,28 @@ func TestHelperProcess(t *testing.T) {
 	if os.Getenv(pinnedEnv) != "" {
 		commitPinned(t, s)
 	}
+	tb := ending{t}
 	tl := newTeller(s)
-	tl.openAccounts(t, 1000)
+	tl.openAccounts(tb, 1000)
 	for range helperCommits {
 		var cs []ledger.Command
 		for i := range 40 {
 			cs = append(cs, transfer(2+i, 50+i, 1))
 		}
 		cs = append(cs, transfer(0, 1, 1))
-		if err := s.Commit(context.Background(), tl.decide(t, cs...)); err != nil {
-			fmt.Println("failed:", err)
-			os.Exit(4)
+		if err := s.Commit(context.Background(), tl.decide(tb, cs...)); err != nil {
+			tb.Fatal("failed:", err)
 		}
 		fmt.Println("acked")
 	}
 	os.Exit(0)
+}
+
+// ending leaves the last word to Fatal: what fails since the checkpointer, in
+// its own goroutine, has just stopped the store, is not to end the process first.
+type ending struct{ testing.TB }
+
+func (e ending) Fatal(args ...any) {
+	time.Sleep(10 * time.Second) // far longer than Fatal takes to end the process
+	e.TB.Fatal(args...)
 }
