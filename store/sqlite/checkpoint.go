@@ -37,7 +37,7 @@ func newCheckpointer(path string) (*checkpointer, error) {
 	c, err := openWith(path, readWrite,
 		"PRAGMA synchronous = FULL",
 		"PRAGMA wal_autocheckpoint = 0",
-		"PRAGMA busy_timeout = 1", // readers that are in the way are not waited for
+		"PRAGMA busy_timeout = 3", // milliseconds: what the writer waits for readers that are in the way
 		"PRAGMA cache_size = -64",
 	)
 	if err != nil {
