@@ -268,8 +268,9 @@ func (e *Executor) finished() bool {
 }
 
 // act does what the Step wants: first what the store has to do, so that it works
-// while callers are answered. No channel here can be full: the Step has one load
-// and one commit on their way at a time, and a caller is answered once.
+// while callers are answered. Nothing here waits for long: the Step has one load
+// and one commit on their way at a time, beside a load the look-up of a commit
+// that is in doubt may queue, and a caller is answered once.
 func (e *Executor) act() {
 	effects := e.step.Effects()
 	for _, effect := range effects {
