@@ -19,13 +19,17 @@ var layout = map[string][]string{
 	"money":        {},
 	"outbox":       {},
 	"access":       {},
+	"webhook":      {},
 	"once":         {"internal/id"},
 	"ledger":       {"internal/id", "internal/jcs", "money", "outbox"},
-	"engine":       {"internal/id", "ledger", "once", "outbox"},
-	"audit":        {"ledger", "money", "once", "outbox"},
+	"pay":          {"internal/jcs", "ledger", "money", "once"},
+	"engine":       {"internal/id", "ledger", "once", "outbox", "pay"},
+	"processor":    {"engine", "ledger", "once", "pay"},
+	"audit":        {"internal/jcs", "ledger", "money", "once", "outbox", "pay"},
 
 	// edges
-	"store/sqlite": {"access", "audit", "engine", "internal/id", "ledger", "money", "once", "outbox"},
+	"store/sqlite":    {"access", "audit", "engine", "internal/id", "ledger", "money", "once", "outbox"},
+	"gateway/sandbox": {"gateway", "internal/id", "internal/jcs", "money", "pay", "webhook"},
 
 	// faces
 	"web": {"access", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox"},
