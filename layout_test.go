@@ -43,7 +43,7 @@ var layout = map[string][]string{
 }
 
 // core rooms compile the standard library and nothing else.
-var core = []string{"access", "internal/id", "internal/jcs", "money", "outbox", "once", "ledger", "engine", "audit"}
+var core = []string{"access", "internal/id", "internal/jcs", "money", "outbox", "once", "ledger", "engine", "audit", "webhook"}
 
 func TestImportsGoDown(t *testing.T) {
 	for pkg, imports := range listImports(t) {
