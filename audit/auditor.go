@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/oncepay/oncepay/internal/jcs"
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/money"
 	"github.com/oncepay/oncepay/once"
@@ -294,4 +295,4 @@ func (w wide) big() *big.Int {
 	return n.Add(n, new(big.Int).SetUint64(w.lo))
 }
 
-func stamp(t time.Time) string { return t.UTC().Format(ledger.TimeFormat) }
+func stamp(t time.Time) string { return t.UTC().Format(jcs.TimeFormat) }

@@ -121,7 +121,7 @@ func (b *bank) answer(name string) once.Record {
 func (b *bank) record(name string) once.Record {
 	return once.Record{
 		Key: key(name), State: once.Done, Fingerprint: fingerprint(name), Operation: "POST /v1/transfers",
-		Resource: "tr_" + name, Attempt: 1, CreatedAt: b.now, ExpiresAt: b.now.Add(24 * time.Hour),
+		Resource: "tr_" + name, Attempt: 1, Version: 1, CreatedAt: b.now, ExpiresAt: b.now.Add(24 * time.Hour),
 		Answer: once.Answer{
 			Status: 201, Header: []once.Field{{Name: "Content-Type", Value: "application/json"}}, Body: []byte(`{"id":"` + name + `"}`),
 		},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/jcs"
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
 )
@@ -105,7 +106,7 @@ func (h *history) turn() {
 		h.keep()
 	default:
 		h.now = h.now.Add([]time.Duration{time.Hour, 10 * time.Hour, 24 * time.Hour}[h.luck.IntN(3)])
-		h.write("now %s", h.now.Format(ledger.TimeFormat))
+		h.write("now %s", h.now.Format(jcs.TimeFormat))
 	}
 }
 
@@ -238,7 +239,7 @@ func (h *history) wantOneAnswer(k once.Key, answer string) {
 	h.answers[k] = answer
 }
 
-func stamp(t time.Time) string { return t.Format(ledger.TimeFormat) }
+func stamp(t time.Time) string { return t.Format(jcs.TimeFormat) }
 
 // leave has somebody who asked not long ago go away.
 func (h *history) leave() {

@@ -11,7 +11,10 @@ import (
 
 // finish answers a batch that is durable.
 func (s *Step) finish(b *batch) {
-	s.busy, s.last = nil, b.changes.Ledger
+	s.busy, s.last = nil, b.changes
+	if !b.changes.Payments.Empty() {
+		s.effects = append(s.effects, Effect{Durable: &Durable{Changes: b.changes, Orders: b.orders}})
+	}
 	s.answer(b)
 }
 
@@ -19,11 +22,11 @@ func (s *Step) answer(b *batch) {
 	for i, j := range b.jobs {
 		a := &Answered{Job: j, Outcome: b.outcomes[i]}
 		if a.Outcome.Stored {
-			a.Record = b.keys[j.Request.Key]
+			a.Record = b.key(j)
 		}
 		s.effects = append(s.effects, Effect{Answer: a})
 		if j.keyed() {
-			s.land(j, b.keys[j.Request.Key])
+			s.land(j, b.key(j))
 		}
 	}
 }

@@ -3,9 +3,10 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"time"
 
-	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
+	"github.com/oncepay/oncepay/pay"
 )
 
 // batch is jobs that are loaded, decided and committed together: the working
@@ -15,17 +16,17 @@ type batch struct {
 	first []*Job // jobs whose rows have not come yet: they may name more
 	tries int
 
-	book *ledger.Book
-	keys map[once.Key]once.Record // what is known of each key: absent if not loaded
-	want []once.Key               // keys to be loaded
+	book   *pay.Book
+	orders []*pay.Order // to be carried out once the batch is durable
 
 	written  []once.Record
-	outcomes []Outcome // of each job
-	changes  *Changes  // once it is decided
+	places   map[once.Key]int // where in written a key is
+	outcomes []Outcome        // of each job
+	changes  *Changes         // once it is decided
 }
 
 func newBatch() *batch {
-	return &batch{book: ledger.NewBook(), keys: map[once.Key]once.Record{}}
+	return &batch{book: pay.NewBook(), places: map[once.Key]int{}}
 }
 
 // add takes a job in, and names what it needs.
@@ -33,17 +34,26 @@ func (b *batch) add(j *Job) {
 	b.jobs = append(b.jobs, j)
 	b.first = append(b.first, j)
 	if j.keyed() {
-		b.keys[j.Request.Key] = once.Record{Key: j.Request.Key}
-		b.want = append(b.want, j.Request.Key)
+		b.book.WantKey(j.Request.Key)
 	}
-	j.Command.Needs(b.book)
+	j.needs(b.book)
 }
+
+// needs names the rows of a job's command.
+func (j *Job) needs(b *pay.Book) {
+	if j.Payment != nil {
+		j.Payment.Needs(b)
+	} else {
+		j.Command.Needs(b.Book)
+	}
+}
+
+// key is what is known of a job's key.
+func (b *batch) key(j *Job) once.Record { return b.book.Keys[j.Request.Key] }
 
 // need returns what is to be loaded and was not asked for yet.
 func (b *batch) need() Need {
-	n := Need{Keys: b.want, Rows: b.book.Wanted()}
-	b.want = nil
-	return n
+	return Need{Keys: b.book.WantedKeys(), Rows: b.book.Wanted(), Payments: b.book.WantedRows()}
 }
 
 // fill takes in what was loaded. The jobs that asked may name more, now that
@@ -51,7 +61,7 @@ func (b *batch) need() Need {
 // returns those jobs.
 func (b *batch) fill(rows Rows) (asked []*Job) {
 	for _, r := range rows.Keys {
-		b.keys[r.Key] = r
+		b.book.PutKey(r)
 	}
 	for _, a := range rows.Accounts {
 		b.book.PutAccount(a)
@@ -59,8 +69,17 @@ func (b *batch) fill(rows Rows) (asked []*Job) {
 	for _, t := range rows.Transfers {
 		b.book.PutTransfer(t)
 	}
+	for _, p := range rows.Payments {
+		b.book.PutPayment(p)
+	}
+	for _, f := range rows.References {
+		b.book.PutReference(f)
+	}
+	for _, n := range rows.Notices {
+		b.book.PutNotice(n)
+	}
 	for _, j := range b.first {
-		j.Command.Needs(b.book)
+		j.needs(b.book)
 	}
 	asked, b.first = b.first, nil
 	return asked
@@ -73,36 +92,66 @@ func (b *batch) drop(settled []*Job) {
 	}
 }
 
-// complete writes a final answer under its key.
-func (b *batch) complete(claim once.Record, resource string, a once.Answer) {
+// complete writes a final answer under its key. A key whose work took long is
+// kept for a whole window from now on: nobody has seen its answer yet.
+func (b *batch) complete(claim once.Record, resource string, a once.Answer, until time.Time) {
 	done, err := claim.Complete(claim.Attempt, resource, a)
 	if err != nil {
 		panic(fmt.Sprintf("engine: a claim that nobody else saw was fenced: %v", err))
 	}
-	b.keys[done.Key] = done
-	b.written = append(b.written, done)
+	if until.After(done.ExpiresAt) {
+		done.ExpiresAt = until
+	}
+	b.write(done)
 }
 
-// witnesses names the keys by which it can be told whether b was committed.
+// write writes what is known of a key from now on. Its version grows once,
+// however often it is written: versions count commits.
+func (b *batch) write(r once.Record) {
+	if i, again := b.places[r.Key]; again {
+		r.Version = b.written[i].Version
+		b.written[i], b.book.Keys[r.Key] = r, r
+		return
+	}
+	r.Version++
+	b.places[r.Key] = len(b.written)
+	b.written = append(b.written, r)
+	b.book.Keys[r.Key] = r
+}
+
+// witnesses names the rows by which it can be told whether b was committed.
 func (b *batch) witnesses() *Need {
 	n := &Need{}
 	for _, r := range b.written {
 		n.Keys = append(n.Keys, r.Key)
 	}
+	for _, p := range b.changes.Payments.Payments {
+		n.Payments.Payments = append(n.Payments.Payments, p.Ref)
+	}
 	return n
 }
 
-// committed says whether b was committed, given what is now under its keys. A
+// committed says whether b was committed, given what is now of its witnesses. A
 // commit is one, so all of them must be there and be its own: one alone could be
 // that of a refusal which somebody else came to in that very moment, since a
-// refusal names no resource. A batch without keys is taken as not committed: its
+// refusal names no resource. A batch without any is taken as not committed: its
 // commands are idempotent by themselves.
-func (b *batch) committed(found []once.Record) bool {
-	for _, r := range found {
-		ours := b.keys[r.Key]
-		if r.Resource != ours.Resource || r.Attempt != ours.Attempt || !r.CreatedAt.Equal(ours.CreatedAt) || r.Fingerprint != ours.Fingerprint {
+func (b *batch) committed(found Rows) bool {
+	for _, r := range found.Keys {
+		ours := b.book.Keys[r.Key]
+		if r.State != ours.State || r.Version != ours.Version || r.Resource != ours.Resource || r.Attempt != ours.Attempt ||
+			!r.CreatedAt.Equal(ours.CreatedAt) || r.Fingerprint != ours.Fingerprint {
 			return false
 		}
 	}
-	return len(found) == len(b.written) && len(found) > 0
+	versions := map[pay.Ref]int64{}
+	for _, p := range found.Payments {
+		versions[p.Ref] = p.Version
+	}
+	for _, p := range b.changes.Payments.Payments {
+		if versions[p.Ref] != p.Version {
+			return false
+		}
+	}
+	return len(found.Keys) == len(b.written) && len(found.Keys)+len(found.Payments) > 0
 }

@@ -19,7 +19,7 @@ func (s *Step) tellKnown(loaded []*Job) {
 		if !j.keyed() {
 			continue
 		}
-		rec := s.next.keys[j.Request.Key]
+		rec := s.next.key(j)
 		if v := s.verdict(rec, j); v.Action == once.Replay || v.Action == once.Refuse {
 			s.effects = append(s.effects, Effect{Answer: &Answered{Job: j, Outcome: told(v)}})
 			s.land(j, rec)
@@ -41,17 +41,17 @@ func (s *Step) decide() {
 	b := s.next
 	s.next = newBatch()
 	if s.last != nil {
-		b.book.CatchUp(s.last)
+		b.book.CatchUp(s.last.Ledger)
+		b.book.CatchUpPayments(s.last.Payments, s.last.Keys)
 	}
 	b.book.Reserve(s.seq)
-	written, err := s.decideAll(b)
+	changes, err := s.decideAll(b)
 	s.seq = b.book.NextEntry()
 	s.alone = max(0, s.alone-1)
 	if err != nil {
 		s.isolate(b, err)
 		return
 	}
-	changes := &Changes{At: s.clock, Keys: b.written, Ledger: written}
 	if changes.empty() {
 		s.answer(b)
 		return
@@ -63,7 +63,7 @@ func (s *Step) decide() {
 // decideAll decides the jobs of a batch. An error is a defect: a command that
 // failed, or one that would lose or make money. Then nothing of the book may be
 // written.
-func (s *Step) decideAll(b *batch) (written *ledger.Changes, err error) {
+func (s *Step) decideAll(b *batch) (c *Changes, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("%w: %v\n%s", ErrInternal, cause, debug.Stack())
@@ -72,10 +72,14 @@ func (s *Step) decideAll(b *batch) (written *ledger.Changes, err error) {
 	for _, j := range b.jobs {
 		b.outcomes = append(b.outcomes, s.decideJob(b, j))
 	}
-	if written, err = b.book.Changes(); err != nil {
+	c = &Changes{At: s.clock, Keys: b.written}
+	var wrong [2]error
+	c.Ledger, wrong[0] = b.book.Changes()
+	c.Payments, wrong[1] = b.book.PaymentChanges()
+	if err = errors.Join(wrong[:]...); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInternal, err)
 	}
-	return written, nil
+	return c, nil
 }
 
 // isolate keeps a request that has a defect from failing those that came with
@@ -93,18 +97,21 @@ func (s *Step) isolate(b *batch, err error) {
 }
 
 func (s *Step) decideJob(b *batch, j *Job) Outcome {
+	if j.Payment != nil {
+		return s.decidePayment(b, j)
+	}
 	if !j.keyed() {
 		answer, _, _ := s.run(b, j)
 		return Outcome{Answer: answer}
 	}
-	v := s.verdict(b.keys[j.Request.Key], j)
+	v := s.verdict(b.key(j), j)
 	if v.Action != once.Execute {
 		return told(v)
 	}
 	answer, resource, final := s.run(b, j)
 	o := Outcome{Answer: answer, Stored: final, ExpiresAt: v.Record.ExpiresAt}
 	if final {
-		b.complete(v.Record, resource, answer)
+		b.complete(v.Record, resource, answer, v.Record.ExpiresAt)
 	}
 	return o
 }
@@ -112,7 +119,7 @@ func (s *Step) decideJob(b *batch, j *Job) Outcome {
 // run lets the command decide and renders its answer. It reports whether the
 // answer is final: an execution, or a refusal by the ledger's state.
 func (s *Step) run(b *batch, j *Job) (a once.Answer, resource string, final bool) {
-	result, err := j.Command.Decide(b.book, ledger.Moment{Now: s.clock, IDs: s.ids})
+	result, err := j.Command.Decide(b.book.Book, s.moment())
 	if err == nil {
 		return j.Reply(result, nil), result.ID(), true
 	}
@@ -122,6 +129,8 @@ func (s *Step) run(b *batch, j *Job) (a once.Answer, resource string, final bool
 	}
 	return j.Reply(ledger.Result{}, refusal), "", refusal.Code.Final()
 }
+
+func (s *Step) moment() ledger.Moment { return ledger.Moment{Now: s.clock, IDs: s.ids} }
 
 // told turns a verdict that runs nothing into an outcome.
 func told(v once.Verdict) Outcome {

@@ -31,9 +31,9 @@ func TestADefectFailsAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := engine.New(newBank(t), engine.Config{})
 			defer e.Close(context.Background())
-			bad := pay("bad", 1)
+			bad := transferOne("bad", 1)
 			bad.Command = defective{decide}
-			outcomes := e.DoAll(t.Context(), []*engine.Job{pay("k1", 1), pay("k2", 1), bad, pay("k3", 1)})
+			outcomes := e.DoAll(t.Context(), []*engine.Job{transferOne("k1", 1), transferOne("k2", 1), bad, transferOne("k3", 1)})
 			for i, o := range outcomes {
 				if failed := i == 2; errors.Is(o.Err, engine.ErrInternal) != failed || (o.Err == nil) == failed {
 					t.Errorf("job %d: %v", i, o.Err)
@@ -42,7 +42,7 @@ func TestADefectFailsAlone(t *testing.T) {
 			if first, last := outcomes[0].Answer.Body, outcomes[3].Answer.Body; strings.Compare(string(first), string(last)) >= 0 {
 				t.Errorf("decided out of order: %s is not before %s", first, last)
 			}
-			if o := e.Do(t.Context(), pay("k4", 1)); o.Err != nil {
+			if o := e.Do(t.Context(), transferOne("k4", 1)); o.Err != nil {
 				t.Errorf("afterwards: %v", o.Err)
 			}
 		})

@@ -1,7 +1,7 @@
 // Package engine executes requests: load → decide → commit, in batches.
 //
 // There are few types. A [Job] is one request: a key, a fingerprint and a
-// command for the ledger. A [Store] loads rows and commits changes. [Step] is
+// command for the ledger or a payment. A [Store] loads rows and commits changes. [Step] is
 // the executor without its goroutines: a pure machine that is told what arrived
 // and answers with effects. [Executor] is the thin driver around it that does
 // them. [Memory] is a store that keeps everything in memory.
@@ -30,17 +30,22 @@ import (
 
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
+	"github.com/oncepay/oncepay/pay"
 )
 
 // Job is one request to be executed.
 type Job struct {
 	Tenant  string         // whose fair share it takes
 	Request once.Request   // a zero Key: the command is idempotent by itself
-	Command ledger.Command // what is to be done
+	Command ledger.Command // what is to be done to the ledger
+	Payment pay.Command    // or to a payment; one of the two is set
 
-	// Reply renders the answer: of the result, or of a *ledger.Refusal. It runs
-	// inside the decision, so it is pure, and its answer is what is stored.
+	// Reply renders the answer of Command: of the result, or of a *ledger.Refusal.
+	// It runs inside the decision, so it is pure, and its answer is what is stored.
+	// The answer of Payment is rendered by Config.Render.
 	Reply func(ledger.Result, *ledger.Refusal) once.Answer
+
+	RequestID string // for Config.Render
 
 	// NoWait has a duplicate answered at once if the first is still at work.
 	NoWait bool
@@ -53,6 +58,9 @@ func (j *Job) keyed() bool { return j.Request.Key != once.Key{} }
 // Outcome is what became of a job. Without an Err there is an answer.
 type Outcome struct {
 	Answer    once.Answer
+	Interim   bool            // there is no final answer yet: Answer is how it is now, and is not kept
+	Resource  ledger.Ref      // Interim: the payment that is at work
+	Changed   <-chan struct{} // Interim: closed when it has changed, so that the job may be sent again
 	Replayed  bool
 	Stored    bool      // the answer is kept under the key
 	ExpiresAt time.Time // keyed jobs: when the key's window is over
@@ -90,8 +98,8 @@ type Store interface {
 	Load(ctx context.Context, need Need) (Rows, error)
 
 	// Commit writes c as a whole or not at all, and returns nil when it is
-	// durable. Every row is fenced: a key that is there, or an account or a
-	// transfer that is not at its Version minus one, fails the whole commit.
+	// durable. Every row is fenced: one that is not at its Version minus one (a
+	// new one is at 0) fails the whole commit.
 	//
 	// Errors that are an ErrNotCommitted certainly wrote nothing. After any
 	// other error the outcome is unknown.
@@ -112,30 +120,37 @@ func (*conflict) Is(target error) bool { return target == ErrNotCommitted }
 
 // Need names what a batch has to know.
 type Need struct {
-	Keys    []once.Key
-	Rows    ledger.Rows
-	Entries int64 // how many sequence numbers to reserve
+	Keys     []once.Key
+	Rows     ledger.Rows
+	Payments pay.Rows
+	Entries  int64 // how many sequence numbers to reserve
 }
 
 // empty says whether there is nothing to ask the store for.
-func (n *Need) empty() bool { return len(n.Keys) == 0 && n.Rows.Empty() && n.Entries == 0 }
+func (n *Need) empty() bool {
+	return len(n.Keys) == 0 && n.Rows.Empty() && n.Payments.Empty() && n.Entries == 0
+}
 
 // Rows is what was found of a Need. The caller owns it.
 type Rows struct {
 	Keys       []once.Record
 	Accounts   []*ledger.Account
 	Transfers  []*ledger.Transfer
+	Payments   []*pay.Payment // the holders of References are among them
+	References []*pay.Reference
+	Notices    []*pay.Notice
 	FirstEntry int64 // the first of the reserved sequence numbers, 0 if none was asked for
 }
 
 // Changes is what a batch writes.
 type Changes struct {
-	At     time.Time // the store's clock: never before that of an earlier commit
-	Keys   []once.Record
-	Ledger *ledger.Changes
+	At       time.Time // the store's clock: never before that of an earlier commit
+	Keys     []once.Record
+	Ledger   *ledger.Changes
+	Payments *pay.Changes // nil is none
 }
 
-func (c *Changes) empty() bool { return len(c.Keys) == 0 && c.Ledger.Empty() }
+func (c *Changes) empty() bool { return len(c.Keys) == 0 && c.Ledger.Empty() && c.Payments.Empty() }
 
 // Config is what an executor is set to. Its zero value works.
 type Config struct {
@@ -175,6 +190,14 @@ type Config struct {
 	// Defaults to 10,000.
 	MaxWaiters int
 
+	// Render renders the answers of Job.Payment, and of the keys that wait for one:
+	// it is pure. It must be set where there are payments.
+	Render func(pay.Reply) once.Answer
+
+	// Act carries out what payments want done, once that is durable. It is called
+	// by the goroutine that answers, so it must not wait.
+	Act func(*pay.Order)
+
 	// OnCommit, if set, is told when a batch goes to the store and when it came
 	// back, by the goroutine that commits.
 	OnCommit func(Phase)
@@ -198,6 +221,9 @@ const (
 func (c Config) withDefaults() Config {
 	if c.Rules == nil {
 		c.Rules = func(string) once.Rules { return once.Rules{Window: 24 * time.Hour, Lease: 30 * time.Second} }
+	}
+	if c.Act == nil {
+		c.Act = func(*pay.Order) {}
 	}
 	if c.OnCommit == nil {
 		c.OnCommit = func(Phase) {}

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
 )
 
@@ -24,10 +25,11 @@ type Executor struct {
 	done    chan func(*Step, time.Time) // what a load or a commit ended with
 	stopped chan struct{}
 
-	clock  clock
-	recent *recent
-	meter  meter
-	counts replayCounts
+	clock   clock
+	recent  *recent
+	watches map[ledger.Ref]chan struct{} // of payments that somebody waits for; the owner's
+	meter   meter
+	counts  replayCounts
 }
 
 // arrival is something for the owner of the Step: a job, a job whose caller
@@ -55,7 +57,7 @@ func New(store Store, cfg Config) *Executor {
 	e := &Executor{
 		store: store, cfg: cfg, step: NewStep(cfg), recent: newRecent(),
 		kick: make(chan struct{}, 1), loads: make(chan load, 1), commits: make(chan *Changes, 1),
-		done: make(chan func(*Step, time.Time), 2), stopped: make(chan struct{}),
+		done: make(chan func(*Step, time.Time), 2), stopped: make(chan struct{}), watches: map[ledger.Ref]chan struct{}{},
 	}
 	e.clock.start(cfg.Since)
 	go e.run()
@@ -284,7 +286,10 @@ func (e *Executor) act() {
 		}
 	}
 	for _, effect := range effects {
-		if effect.Answer != nil {
+		switch {
+		case effect.Durable != nil:
+			e.tell(effect.Durable)
+		case effect.Answer != nil:
 			e.answer(effect.Answer)
 		}
 	}
@@ -296,7 +301,40 @@ func (e *Executor) answer(a *Answered) {
 		e.recent.put(a.Record)
 	}
 	e.count(a.Job, a.Outcome)
+	if a.Outcome.Interim {
+		a.Outcome.Changed = e.watch(a.Outcome.Resource)
+	}
 	a.Job.caller.done <- a.Outcome
+}
+
+// watch returns what is closed when the payment changes next. Whoever leaves
+// before leaves nothing behind for longer than the payment is at work.
+func (e *Executor) watch(r ledger.Ref) <-chan struct{} {
+	w := e.watches[r]
+	if w == nil {
+		w = make(chan struct{})
+		e.watches[r] = w
+	}
+	return w
+}
+
+// tell has what became durable carried out, and wakes those who wait for it:
+// they find its answers in memory.
+func (e *Executor) tell(d *Durable) {
+	for _, r := range d.Changes.Keys {
+		if r.State == once.Done {
+			e.recent.put(r)
+		}
+	}
+	for _, o := range d.Orders {
+		e.cfg.Act(o)
+	}
+	for _, p := range d.Changes.Payments.Payments {
+		if w := e.watches[p.Ref]; w != nil {
+			close(w)
+			delete(e.watches, p.Ref)
+		}
+	}
 }
 
 func (e *Executor) count(j *Job, o Outcome) {

@@ -73,13 +73,13 @@ func TestACallerThatGoesAwayChangesNothing(t *testing.T) {
 		impatient, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		defer cancel()
 		began := time.Now()
-		if o := e.Do(impatient, pay("k", 5)); !errors.Is(o.Err, engine.ErrInProgress) || o.ExpiresAt.IsZero() {
+		if o := e.Do(impatient, transferOne("k", 5)); !errors.Is(o.Err, engine.ErrInProgress) || o.ExpiresAt.IsZero() {
 			t.Fatalf("who did not wait was told %+v", o)
 		}
 		if took := time.Since(began); took > 150*time.Millisecond {
 			t.Errorf("it took %v to go", took)
 		}
-		o := e.Do(context.Background(), pay("k", 5))
+		o := e.Do(context.Background(), transferOne("k", 5))
 		wantDone(t, o)
 		if !o.Replayed || balance(t, store.Memory, "b") != 5 {
 			t.Errorf("replayed: %v, and b has %d", o.Replayed, balance(t, store.Memory, "b"))
@@ -91,8 +91,8 @@ func TestACallerThatIsGoneBeforeItCameChangesNothing(t *testing.T) {
 	inBubble(t, engine.Config{}, func(t *testing.T, e *engine.Executor, store *slow) {
 		gone, cancel := context.WithCancel(context.Background())
 		cancel()
-		e.Do(gone, pay("k", 5))
-		wantDone(t, e.Do(context.Background(), pay("k", 5)))
+		e.Do(gone, transferOne("k", 5))
+		wantDone(t, e.Do(context.Background(), transferOne("k", 5)))
 		if got := balance(t, store.Memory, "b"); got != 5 {
 			t.Errorf("b has %d, want 5", got)
 		}
@@ -109,7 +109,7 @@ func TestADuplicateThatGivesUpLeavesTheOthersWaiting(t *testing.T) {
 				ctx, cancel := context.WithTimeout(context.Background(), patience)
 				defer cancel()
 				began := time.Now()
-				outcomes[i] = e.Do(ctx, pay("k", 5))
+				outcomes[i] = e.Do(ctx, transferOne("k", 5))
 				took[i] = time.Since(began)
 			})
 			synctest.Wait()
@@ -134,7 +134,7 @@ func TestAThousandDuplicatesAreOneExecution(t *testing.T) {
 		var wg sync.WaitGroup
 		outcomes := make([]engine.Outcome, 1000)
 		for i := range outcomes {
-			wg.Go(func() { outcomes[i] = e.Do(context.Background(), pay("k", 5)) })
+			wg.Go(func() { outcomes[i] = e.Do(context.Background(), transferOne("k", 5)) })
 		}
 		wg.Wait()
 		first := 0
@@ -163,9 +163,9 @@ func TestDoAllKeepsTheOrder(t *testing.T) {
 	inBubble(t, engine.Config{}, func(t *testing.T, e *engine.Executor, _ *slow) {
 		var jobs []*engine.Job
 		for i := range 50 { // each can only be paid with what the one before brought
-			open := pay(fmt.Sprintf("open %d", i), 0)
+			open := transferOne(fmt.Sprintf("open %d", i), 0)
 			open.Command = ledger.OpenAccount{Ref: ledger.Ref{Tenant: "acme", ID: fmt.Sprint(i)}, Currency: "EUR"}
-			on := pay(fmt.Sprintf("on %d", i), 0)
+			on := transferOne(fmt.Sprintf("on %d", i), 0)
 			from := fmt.Sprint(i - 1)
 			if i == 0 {
 				from = "a"
@@ -183,9 +183,9 @@ func TestDoAllKeepsTheOrder(t *testing.T) {
 
 func TestDoAllAnswersEachForItself(t *testing.T) {
 	inBubble(t, engine.Config{}, func(t *testing.T, e *engine.Executor, _ *slow) {
-		poor := pay("too much", 1)
+		poor := transferOne("too much", 1)
 		poor.Command = ledger.CreateTransfer{Tenant: "acme", From: "nobody", To: "b", Amount: 1, Currency: "EUR"}
-		got := e.DoAll(context.Background(), []*engine.Job{pay("k", 1), poor, pay("k", 1), pay("k", 2), pay("l", 3)})
+		got := e.DoAll(context.Background(), []*engine.Job{transferOne("k", 1), poor, transferOne("k", 1), transferOne("k", 2), transferOne("l", 3)})
 		wantDone(t, got[0])
 		if got[1].Answer.Status != 422 || got[1].Stored {
 			t.Errorf("the bad one: %+v", got[1])
@@ -203,7 +203,7 @@ func TestDoAllLeavesAtOnce(t *testing.T) {
 	inBubble(t, engine.Config{}, func(t *testing.T, e *engine.Executor, _ *slow) {
 		var jobs []*engine.Job
 		for i := range 1000 {
-			jobs = append(jobs, pay(fmt.Sprint(i), 1))
+			jobs = append(jobs, transferOne(fmt.Sprint(i), 1))
 		}
 		impatient, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		defer cancel()
@@ -223,7 +223,7 @@ func TestCloseFinishesWhatItHas(t *testing.T) {
 	inBubble(t, engine.Config{MaxBatch: 10}, func(t *testing.T, e *engine.Executor, store *slow) {
 		var wg sync.WaitGroup
 		for i := range 100 {
-			wg.Go(func() { wantDone(t, e.Do(context.Background(), pay(fmt.Sprint(i), 1))) })
+			wg.Go(func() { wantDone(t, e.Do(context.Background(), transferOne(fmt.Sprint(i), 1))) })
 		}
 		synctest.Wait()
 		if err := e.Close(context.Background()); err != nil {
@@ -233,7 +233,7 @@ func TestCloseFinishesWhatItHas(t *testing.T) {
 		if got := balance(t, store.Memory, "b"); got != 100 {
 			t.Errorf("b has %d, want 100", got)
 		}
-		o := e.Do(context.Background(), pay("late", 1))
+		o := e.Do(context.Background(), transferOne("late", 1))
 		if !errors.Is(o.Err, engine.ErrClosed) || o.ExpiresAt.IsZero() {
 			t.Errorf("a late one is told %+v", o)
 		}
@@ -249,7 +249,7 @@ func TestCloseFinishesWhatItHas(t *testing.T) {
 func TestCloseWaitsAsLongAsItMay(t *testing.T) {
 	inBubble(t, engine.Config{}, func(t *testing.T, e *engine.Executor, store *slow) {
 		var wg sync.WaitGroup
-		wg.Go(func() { wantDone(t, e.Do(context.Background(), pay("k", 1))) })
+		wg.Go(func() { wantDone(t, e.Do(context.Background(), transferOne("k", 1))) })
 		synctest.Wait()
 		impatient, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		defer cancel()
@@ -267,7 +267,7 @@ func TestCloseMayBeCalledByMany(t *testing.T) {
 	inBubble(t, engine.Config{}, func(t *testing.T, e *engine.Executor, _ *slow) {
 		var wg sync.WaitGroup
 		for i := range 10 {
-			wg.Go(func() { e.Do(context.Background(), pay(fmt.Sprint(i), 1)) })
+			wg.Go(func() { e.Do(context.Background(), transferOne(fmt.Sprint(i), 1)) })
 			wg.Go(func() {
 				if err := e.Close(context.Background()); err != nil {
 					t.Error(err)
@@ -282,7 +282,7 @@ func TestCloseMayBeCalledByMany(t *testing.T) {
 // another: the job is executed.
 func TestWhoCameBeforeTheEndIsNotForgotten(t *testing.T) {
 	inBubble(t, engine.Config{}, func(t *testing.T, e *engine.Executor, store *slow) {
-		long := pay("long", 0) // refused without being stored: there is no commit to wait for
+		long := transferOne("long", 0) // refused without being stored: there is no commit to wait for
 		reply := long.Reply
 		long.Reply = func(r ledger.Result, refusal *ledger.Refusal) once.Answer {
 			time.Sleep(time.Second)
@@ -291,7 +291,7 @@ func TestWhoCameBeforeTheEndIsNotForgotten(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() { e.Do(context.Background(), long) })
 		time.Sleep(100 * time.Millisecond)
-		wg.Go(func() { wantDone(t, e.Do(context.Background(), pay("k", 1))) })
+		wg.Go(func() { wantDone(t, e.Do(context.Background(), transferOne("k", 1))) })
 		time.Sleep(100 * time.Millisecond)
 		if err := e.Close(context.Background()); err != nil {
 			t.Error(err)
@@ -306,21 +306,21 @@ func TestWhoCameBeforeTheEndIsNotForgotten(t *testing.T) {
 // Who finds no place is still told what became of the key, if that is known.
 func TestAFullQueueStillReplays(t *testing.T) {
 	inBubble(t, engine.Config{}, func(t *testing.T, e *engine.Executor, store *slow) {
-		wantDone(t, e.Do(context.Background(), pay("known", 1)))
+		wantDone(t, e.Do(context.Background(), transferOne("known", 1)))
 
 		full := engine.New(store, engine.Config{Seed: [32]byte{2}, MaxQueue: 1, MaxTenantQueue: 1, MaxBatch: 1})
 		var wg sync.WaitGroup
 		for i := range 3 { // one commits, one is loaded, one is queued
-			wg.Go(func() { wantDone(t, full.Do(context.Background(), pay(fmt.Sprint(i), 1))) })
+			wg.Go(func() { wantDone(t, full.Do(context.Background(), transferOne(fmt.Sprint(i), 1))) })
 			time.Sleep(100 * time.Millisecond)
 		}
-		if o := full.Do(context.Background(), pay("new", 1)); !errors.Is(o.Err, engine.ErrOverloaded) {
+		if o := full.Do(context.Background(), transferOne("new", 1)); !errors.Is(o.Err, engine.ErrOverloaded) {
 			t.Errorf("a new one is told %+v", o)
 		}
-		if o := full.Do(context.Background(), pay("known", 1)); o.Err != nil || !o.Replayed {
+		if o := full.Do(context.Background(), transferOne("known", 1)); o.Err != nil || !o.Replayed {
 			t.Errorf("a known one is told %+v", o)
 		}
-		if o := full.Do(context.Background(), pay("known", 2)); !errors.Is(o.Err, once.ErrMismatch) {
+		if o := full.Do(context.Background(), transferOne("known", 2)); !errors.Is(o.Err, once.ErrMismatch) {
 			t.Errorf("a known one, reused, is told %+v", o)
 		}
 		if got := full.Stats(); got.Queued != 1 || got.Overloaded == 0 {
@@ -335,20 +335,20 @@ func TestAFullQueueStillReplays(t *testing.T) {
 
 func TestAnAnswerOfAMomentAgoNeedsNoStore(t *testing.T) {
 	inBubble(t, engine.Config{}, func(t *testing.T, e *engine.Executor, store *slow) {
-		first := e.Do(context.Background(), pay("k", 5))
+		first := e.Do(context.Background(), transferOne("k", 5))
 		loads, began := store.loads.Load(), time.Now()
-		again := e.Do(context.Background(), pay("k", 5))
+		again := e.Do(context.Background(), transferOne("k", 5))
 		if !again.Replayed || string(again.Answer.Body) != string(first.Answer.Body) || !again.ExpiresAt.Equal(first.ExpiresAt) {
 			t.Errorf("got %+v, then %+v", first, again)
 		}
-		if o := e.Do(context.Background(), pay("k", 6)); !errors.Is(o.Err, once.ErrMismatch) {
+		if o := e.Do(context.Background(), transferOne("k", 6)); !errors.Is(o.Err, once.ErrMismatch) {
 			t.Errorf("another request is told %+v", o)
 		}
 		if store.loads.Load() != loads || time.Since(began) != 0 {
 			t.Errorf("the store was asked %d times, and it took %v", store.loads.Load()-loads, time.Since(began))
 		}
 		time.Sleep(24 * time.Hour)
-		if o := e.Do(context.Background(), pay("k", 5)); !errors.Is(o.Err, once.ErrExpired) {
+		if o := e.Do(context.Background(), transferOne("k", 5)); !errors.Is(o.Err, once.ErrExpired) {
 			t.Errorf("a day later it is told %+v", o)
 		}
 	})
@@ -365,7 +365,7 @@ func TestInProgress(t *testing.T) {
 		}
 		ask(false)
 		var wg sync.WaitGroup
-		wg.Go(func() { e.Do(context.Background(), pay("k", 5)) })
+		wg.Go(func() { e.Do(context.Background(), transferOne("k", 5)) })
 		synctest.Wait()
 		ask(true)
 		wg.Wait()
@@ -377,8 +377,8 @@ func TestPhasesAreToldInOrder(t *testing.T) {
 	var phases []engine.Phase // told by the one goroutine that commits
 	inBubble(t, engine.Config{OnCommit: func(p engine.Phase) { phases = append(phases, p) }},
 		func(t *testing.T, e *engine.Executor, _ *slow) {
-			wantDone(t, e.Do(context.Background(), pay("k", 5)))
-			wantDone(t, e.Do(context.Background(), pay("l", 5)))
+			wantDone(t, e.Do(context.Background(), transferOne("k", 5)))
+			wantDone(t, e.Do(context.Background(), transferOne("l", 5)))
 		})
 	if want := []engine.Phase{engine.Committing, engine.Ended, engine.Committing, engine.Ended}; fmt.Sprint(phases) != fmt.Sprint(want) {
 		t.Errorf("told %v, want %v", phases, want)
@@ -393,7 +393,7 @@ func TestTheClockStartsAtTheLastCommit(t *testing.T) {
 		if got := e.Now(); !got.Equal(ahead) {
 			t.Errorf("it is %v before anything was asked, want %v", got, ahead)
 		}
-		o := e.Do(context.Background(), pay("k", 5))
+		o := e.Do(context.Background(), transferOne("k", 5))
 		if want := ahead.Add(24 * time.Hour); !o.ExpiresAt.Equal(want) {
 			t.Errorf("the window ends at %v, want %v", o.ExpiresAt, want)
 		}
@@ -413,11 +413,11 @@ func TestTheClockTellsMicroseconds(t *testing.T) {
 // special about size.
 func TestTheLargestAmount(t *testing.T) {
 	inBubble(t, engine.Config{}, func(t *testing.T, e *engine.Executor, store *slow) {
-		wantDone(t, e.Do(context.Background(), pay("k", math.MaxInt64)))
+		wantDone(t, e.Do(context.Background(), transferOne("k", math.MaxInt64)))
 		if got := balance(t, store.Memory, "b"); got != math.MaxInt64 {
 			t.Errorf("b has %d", got)
 		}
-		if o := e.Do(context.Background(), pay("l", 1)); string(o.Answer.Body) != string(ledger.BalanceOverflow) || !o.Stored {
+		if o := e.Do(context.Background(), transferOne("l", 1)); string(o.Answer.Body) != string(ledger.BalanceOverflow) || !o.Stored {
 			t.Errorf("one more: %+v", o)
 		}
 	})

@@ -83,7 +83,7 @@ func TestWhatBecomesOfARequestWhoseStoreFails(t *testing.T) {
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			onBroken(t, row.store, func(e *engine.Executor) {
-				o := e.Do(context.Background(), pay("k", 5))
+				o := e.Do(context.Background(), transferOne("k", 5))
 				if !errors.Is(o.Err, row.err) || (o.Err == nil) != (row.err == nil) {
 					t.Errorf("told %+v, want %v", o, row.err)
 				}
@@ -94,7 +94,7 @@ func TestWhatBecomesOfARequestWhoseStoreFails(t *testing.T) {
 				if got := balance(t, row.store.Memory, "b"); got != want {
 					t.Errorf("b has %d, want %d", got, want)
 				}
-				wantDone(t, e.Do(context.Background(), pay("k", 5))) // whatever it was, it is over
+				wantDone(t, e.Do(context.Background(), transferOne("k", 5))) // whatever it was, it is over
 				if got := balance(t, row.store.Memory, "b"); got != 5 {
 					t.Errorf("b has %d in the end, want 5", got)
 				}
@@ -111,7 +111,7 @@ func TestAFailingStoreIsLeftAlone(t *testing.T) {
 	}
 	onBroken(t, store, func(e *engine.Executor) {
 		began := time.Now()
-		wantDone(t, e.Do(context.Background(), pay("k", 5)))
+		wantDone(t, e.Do(context.Background(), transferOne("k", 5)))
 		if took := time.Since(began); took < time.Second {
 			t.Errorf("it was asked 50 times in %v", took)
 		}
@@ -166,7 +166,7 @@ func untilDone(t *testing.T, e *engine.Executor, key string, luck *rand.Rand) st
 	for {
 		patience := time.Duration(luck.IntN(2000)) * time.Microsecond
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		o := e.Do(ctx, pay(key, 1))
+		o := e.Do(ctx, transferOne(key, 1))
 		cancel()
 		switch {
 		case o.Err == nil:

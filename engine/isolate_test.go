@@ -15,11 +15,11 @@ func TestWhoComesAfterADefectIsBatchedAgain(t *testing.T) {
 	store := newBank(t)
 	most := 0
 	s := engine.NewStep(engine.Config{Since: day})
-	bad := pay("bad", 1)
+	bad := transferOne("bad", 1)
 	bad.Command = defective{func() (ledger.Result, error) { return ledger.Result{}, errBroken }}
 	s.Submit(bad, day)
 	for i := range 9 {
-		s.Submit(pay(fmt.Sprint("with ", i), 1), day)
+		s.Submit(transferOne(fmt.Sprint("with ", i), 1), day)
 	}
 	if o := drive(t, s, bounded{store, &most})[bad]; !errors.Is(o.Err, engine.ErrInternal) {
 		t.Fatalf("the defect: %+v", o)
@@ -28,7 +28,7 @@ func TestWhoComesAfterADefectIsBatchedAgain(t *testing.T) {
 		t.Errorf("beside the defect a commit had %d keys, want 1", most)
 	}
 	for i := range 10 {
-		s.Submit(pay(fmt.Sprint("after ", i), 1), day)
+		s.Submit(transferOne(fmt.Sprint("after ", i), 1), day)
 	}
 	drive(t, s, bounded{store, &most})
 	if most != 10 {

@@ -29,6 +29,7 @@ type Memory struct {
 	numbers   map[int64]bool // of the entries
 	events    []outbox.Event
 	keys      map[once.Key]once.Record
+	payments  paymentRows
 	nextEntry int64     // the first sequence number that is not reserved
 	since     time.Time // what Sweep was last told to forget before
 }
@@ -37,7 +38,7 @@ type Memory struct {
 func NewMemory() *Memory {
 	return &Memory{
 		accounts: map[ledger.Ref]*ledger.Account{}, transfers: map[ledger.Ref]*ledger.Transfer{},
-		numbers: map[int64]bool{}, keys: map[once.Key]once.Record{}, nextEntry: 1,
+		numbers: map[int64]bool{}, keys: map[once.Key]once.Record{}, nextEntry: 1, payments: newPaymentRows(),
 	}
 }
 
@@ -61,6 +62,7 @@ func (m *Memory) Load(_ context.Context, need Need) (Rows, error) {
 			rows.Transfers = append(rows.Transfers, cloneTransfer(t))
 		}
 	}
+	m.payments.load(&need.Payments, &rows)
 	if need.Entries > 0 {
 		rows.FirstEntry = m.nextEntry
 		m.nextEntry += need.Entries
@@ -101,13 +103,14 @@ func (m *Memory) Commit(_ context.Context, c *Changes) error {
 		e.Data = slices.Clone(e.Data)
 		m.events = append(m.events, e)
 	}
+	m.payments.commit(c.Payments)
 	return nil
 }
 
 // fence says whether every row is where c expects it.
 func (m *Memory) fence(c *Changes) error {
 	for _, r := range c.Keys {
-		if _, there := m.keys[r.Key]; there {
+		if m.keys[r.Key].Version != r.Version-1 {
 			return ErrConflict
 		}
 	}
@@ -129,7 +132,7 @@ func (m *Memory) fence(c *Changes) error {
 			return ErrConflict
 		}
 	}
-	return nil
+	return m.payments.fence(c.Payments)
 }
 
 // check says what is wrong with the changes themselves: a defect of whoever made

@@ -56,7 +56,7 @@ func newBank(t testing.TB) *engine.Memory {
 
 // pay is a transfer of amount from a to b under a key. Its answer says which
 // transfer was made.
-func pay(key string, amount int64) *engine.Job {
+func transferOne(key string, amount int64) *engine.Job {
 	return &engine.Job{
 		Tenant: "acme",
 		Request: once.Request{
@@ -82,7 +82,7 @@ func TestEntriesAreNumberedOnceOverManyBlocks(t *testing.T) {
 	for n, size := range []int{1, 4096, 4096, 5000, 3} {
 		var jobs []*engine.Job
 		for i := range size {
-			j := pay(fmt.Sprintf("%d-%d", n, i), 1)
+			j := transferOne(fmt.Sprintf("%d-%d", n, i), 1)
 			jobs = append(jobs, j)
 			s.Submit(j, day)
 		}
@@ -101,7 +101,7 @@ func TestANewStepNumbersOnAfterTheOldOne(t *testing.T) {
 	store := newBank(t)
 	for n := range byte(3) {
 		s := engine.NewStep(engine.Config{Since: day, Seed: [32]byte{n}})
-		j := pay(fmt.Sprint(n), 1)
+		j := transferOne(fmt.Sprint(n), 1)
 		s.Submit(j, day)
 		if o := drive(t, s, store)[j]; o.Err != nil {
 			t.Fatal(o.Err)
@@ -115,7 +115,7 @@ func TestTheSameInputsGiveTheSameEffects(t *testing.T) {
 		s := engine.NewStep(engine.Config{Since: day, Seed: [32]byte{7}})
 		var jobs []*engine.Job
 		for i := range 20 {
-			jobs = append(jobs, pay(fmt.Sprint(i%7), int64(i%3+1)))
+			jobs = append(jobs, transferOne(fmt.Sprint(i%7), int64(i%3+1)))
 			s.Submit(jobs[i], day)
 		}
 		outcomes := drive(t, s, store)
@@ -133,7 +133,7 @@ func TestTheBatchHasABound(t *testing.T) {
 	store := newBank(t)
 	s := engine.NewStep(engine.Config{Since: day, MaxBatch: 7})
 	for i := range 100 {
-		s.Submit(pay(fmt.Sprint(i), 1), day)
+		s.Submit(transferOne(fmt.Sprint(i), 1), day)
 	}
 	most := 0
 	drive(t, s, bounded{store, &most})

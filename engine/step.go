@@ -9,6 +9,7 @@ import (
 	"github.com/oncepay/oncepay/internal/id"
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
+	"github.com/oncepay/oncepay/pay"
 )
 
 // entryBlock is how many sequence numbers are reserved at once: at least what
@@ -29,12 +30,12 @@ type Step struct {
 	queue fairQueue
 	live  map[once.Key]*flight // keys of jobs that are queued, loaded or committing
 
-	next    *batch          // is being loaded
-	loading bool            // a load is on its way
-	stale   bool            // that load was for a batch that is no longer next
-	busy    *batch          // is being committed, or looked up after an unknown commit
-	last    *ledger.Changes // were committed last: newer than a load that began before
-	alone   int             // so many jobs are decided each by itself; see isolate
+	next    *batch   // is being loaded
+	loading bool     // a load is on its way
+	stale   bool     // that load was for a batch that is no longer next
+	busy    *batch   // is being committed, or looked up after an unknown commit
+	last    *Changes // were committed last: newer than a load that began before
+	alone   int      // so many jobs are decided each by itself; see isolate
 
 	seq, seqEnd int64 // the next entry's number, and the first that is not ours
 
@@ -53,7 +54,14 @@ type Effect struct {
 	Load    *Need    // load it, then call Loaded
 	Commit  *Changes // commit it, then call Committed
 	Resolve *Need    // load it, then call Resolved: a commit's outcome is unknown
+	Durable *Durable // carry its orders out; it comes before the answers of its batch
 	Answer  *Answered
+}
+
+// Durable is a batch with payments that was committed.
+type Durable struct {
+	Changes *Changes
+	Orders  []*pay.Order
 }
 
 // Answered is a job and its outcome.
@@ -180,7 +188,7 @@ func (s *Step) Resolved(rows Rows, err error, now time.Time) {
 	switch b := s.busy; {
 	case err != nil:
 		s.effects = append(s.effects, Effect{Resolve: b.witnesses()})
-	case b.committed(rows.Keys):
+	case b.committed(rows):
 		s.finish(b)
 	default:
 		s.again(b, ErrConflict)

@@ -40,7 +40,7 @@ func kept(t *testing.T, store engine.Upkeep, m *engine.Memory, test func(t *test
 }
 
 func holdFor(key string, d time.Duration) *engine.Job {
-	j := pay(key, 1)
+	j := transferOne(key, 1)
 	j.Command = ledger.CreateTransfer{
 		Tenant: "acme", From: "a", To: "b", Amount: 1, Currency: "EUR", Pending: true, ExpiresAt: time.Now().Add(d),
 	}
@@ -99,11 +99,11 @@ func TestReplaysAreCounted(t *testing.T) {
 	m := newBank(t)
 	kept(t, m, m, func(t *testing.T, e *engine.Executor, _ *strings.Builder) {
 		for range 4 {
-			e.Do(context.Background(), pay("k", 1))
+			e.Do(context.Background(), transferOne("k", 1))
 		}
-		e.Do(context.Background(), pay("k", 2)) // a mismatch is no replay
+		e.Do(context.Background(), transferOne("k", 2)) // a mismatch is no replay
 		time.Sleep(1100 * time.Millisecond)
-		e.Do(context.Background(), pay("k", 1))
+		e.Do(context.Background(), transferOne("k", 1))
 		time.Sleep(1100 * time.Millisecond)
 		if got := known(t, m, "k").Replays; got != 4 {
 			t.Errorf("counted %d replays, want 4", got)
@@ -114,8 +114,8 @@ func TestReplaysAreCounted(t *testing.T) {
 func TestReplaysOfTheLastSecondAreCountedAtTheEnd(t *testing.T) {
 	m := newBank(t)
 	kept(t, m, m, func(t *testing.T, e *engine.Executor, _ *strings.Builder) {
-		e.Do(context.Background(), pay("k", 1))
-		e.Do(context.Background(), pay("k", 1))
+		e.Do(context.Background(), transferOne("k", 1))
+		e.Do(context.Background(), transferOne("k", 1))
 	})
 	if got := known(t, m, "k").Replays; got != 1 {
 		t.Errorf("counted %d replays, want 1", got)
@@ -136,16 +136,16 @@ func known(t *testing.T, m *engine.Memory, key string) once.Record {
 func TestTheLifeOfAKey(t *testing.T) {
 	m := newBank(t)
 	kept(t, m, m, func(t *testing.T, e *engine.Executor, _ *strings.Builder) {
-		e.Do(context.Background(), pay("k", 1))
+		e.Do(context.Background(), transferOne("k", 1))
 		time.Sleep(24*time.Hour - time.Second)
-		if o := e.Do(context.Background(), pay("k", 1)); !o.Replayed {
+		if o := e.Do(context.Background(), transferOne("k", 1)); !o.Replayed {
 			t.Errorf("within the window: %+v", o)
 		}
 		time.Sleep(2 * time.Minute)
 		if got := known(t, m, "k").State; got != once.Tombstone {
 			t.Errorf("after the window its record is %v", got)
 		}
-		if o := e.Do(context.Background(), pay("k", 1)); !errors.Is(o.Err, once.ErrExpired) {
+		if o := e.Do(context.Background(), transferOne("k", 1)); !errors.Is(o.Err, once.ErrExpired) {
 			t.Errorf("after the window: %+v", o)
 		}
 		time.Sleep(tombstones - 24*time.Hour - 5*time.Minute)
@@ -170,8 +170,8 @@ func (failing) Sweep(context.Context, time.Time, time.Time) (bool, error)      {
 func TestUpkeepThatFailsIsLogged(t *testing.T) {
 	m := newBank(t)
 	kept(t, failing{}, m, func(t *testing.T, e *engine.Executor, log *strings.Builder) {
-		e.Do(context.Background(), pay("k", 1))
-		wantDone(t, e.Do(context.Background(), pay("k", 1)))
+		e.Do(context.Background(), transferOne("k", 1))
+		wantDone(t, e.Do(context.Background(), transferOne("k", 1)))
 		time.Sleep(61 * time.Second)
 		synctest.Wait()
 		for _, want := range []string{"holds that are due", "replays of a second", "keys that are over"} {
@@ -193,7 +193,7 @@ func TestAStoreThatRepeatsItselfIsNoEndlessLoop(t *testing.T) {
 	m := newBank(t)
 	kept(t, repeating{m}, m, func(t *testing.T, e *engine.Executor, _ *strings.Builder) {
 		time.Sleep(10 * time.Second)
-		wantDone(t, e.Do(context.Background(), pay("k", 1)))
+		wantDone(t, e.Do(context.Background(), transferOne("k", 1)))
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/oncepay/oncepay/once"
+	"github.com/oncepay/oncepay/pay"
 )
 
 // Two that decide in the same microsecond come to the same refusal: it tells
@@ -16,8 +17,9 @@ func TestACommitWasMadeIfAllOfItIsThere(t *testing.T) {
 	theirs := transfer
 	theirs.Resource = "tr_theirs"
 	b := newBatch()
+	b.changes = &Changes{Payments: &pay.Changes{}}
 	for _, r := range []once.Record{refusal, transfer} {
-		b.keys[r.Key] = r
+		b.book.Keys[r.Key] = r
 		b.written = append(b.written, r)
 	}
 	for name, row := range map[string]struct {
@@ -30,11 +32,13 @@ func TestACommitWasMadeIfAllOfItIsThere(t *testing.T) {
 		"the transfer is somebody else's":          {[]once.Record{refusal, theirs}, false},
 		"somebody else's transfer is all there is": {[]once.Record{theirs}, false},
 	} {
-		if got := b.committed(row.found); got != row.want {
+		if got := b.committed(Rows{Keys: row.found}); got != row.want {
 			t.Errorf("%s: committed is %v", name, got)
 		}
 	}
-	if newBatch().committed(nil) {
+	empty := newBatch()
+	empty.changes = b.changes
+	if empty.committed(Rows{}) {
 		t.Error("a batch without keys is taken for committed")
 	}
 }

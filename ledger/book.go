@@ -47,8 +47,10 @@ func (c *Changes) Empty() bool {
 	return len(c.Accounts) == 0 && len(c.Transfers) == 0 && len(c.Entries) == 0 && len(c.Events) == 0
 }
 
-// EntriesPerCommand is how many entries a command can write at most.
-const EntriesPerCommand = 2
+// EntriesPerCommand is how many entries a command can write at most: what a
+// gateway says of a payment can move the money of two operations, each between
+// three accounts.
+const EntriesPerCommand = 8
 
 // NewBook makes an empty book.
 func NewBook() *Book {
@@ -217,8 +219,8 @@ func (b *Book) enter(m move, a *Account, after Balance, now time.Time) {
 	b.changes.Entries = append(b.changes.Entries, e)
 }
 
-// emit writes an event that carries the resource as it is now.
-func (b *Book) emit(m Moment, tenant, typ, subject string, data []byte) {
+// Emit writes an event that carries the resource as it is now.
+func (b *Book) Emit(m Moment, tenant, typ, subject string, data []byte) {
 	b.changes.Events = append(b.changes.Events, outbox.Event{
 		ID: m.IDs.New("evt_", m.Now), Tenant: tenant, Type: typ, Subject: subject, At: m.Now, Data: data,
 	})

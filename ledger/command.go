@@ -59,12 +59,16 @@ const (
 	StateConflict     Code = "state_conflict"      // the resource is past that
 	ExceedsHold       Code = "amount_exceeds_hold" // more is to be posted than is held
 	BalanceOverflow   Code = "balance_overflow"    // the balance would leave 64 bits
+	InProgress        Code = "in_progress"         // something else is at work on the resource
+	Unavailable       Code = "gateway_unavailable" // whoever must be asked takes nothing just now
 )
 
 // Final says whether the refusal is an answer that is kept under the key: the
 // command was understood, and the ledger's state says no. Otherwise nothing
 // began, and the request may come again mended.
-func (c Code) Final() bool { return c != Invalid && c != NotFound }
+func (c Code) Final() bool {
+	return c != Invalid && c != NotFound && c != InProgress && c != Unavailable
+}
 
 // Refusal says why a command changed nothing. It is an answer, not a fault.
 type Refusal struct {
@@ -75,8 +79,13 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return fmt.Sprintf("ledger: %s: %s", r.Code, r.Detail) }
 
-func refuse(c Code, field, format string, args ...any) *Refusal {
+// Refuse makes a refusal; the rooms above have some of their own.
+func Refuse(c Code, field, format string, args ...any) *Refusal {
 	return &Refusal{Code: c, Field: field, Detail: fmt.Sprintf(format, args...)}
+}
+
+func refuse(c Code, field, format string, args ...any) *Refusal {
+	return Refuse(c, field, format, args...)
 }
 
 // Refused is a command that was found wanting before it reached the ledger: it
@@ -103,8 +112,12 @@ func (c OpenAccount) Needs(b *Book) {
 	}
 }
 
-// Decide refuses with AlreadyExists.
+// Decide refuses with AlreadyExists, or with Invalid where the name says that it
+// is of another currency.
 func (c OpenAccount) Decide(b *Book, m Moment) (Result, error) {
+	if of, reserved := reservedCurrency(c.ID); reserved && of != c.Currency {
+		return Result{}, refuse(Invalid, "/currency", "payments in %s are booked on this account; open it in that currency, or choose another id", of)
+	}
 	if c.ID == "" {
 		c.ID = m.IDs.New("acc_", m.Now)
 		b.accounts[c.Ref] = &row[Account]{}
@@ -114,7 +127,7 @@ func (c OpenAccount) Decide(b *Book, m Moment) (Result, error) {
 	}
 	a := &Account{Ref: c.Ref, Currency: c.Currency, Floor: c.Floor, Metadata: c.Metadata, CreatedAt: m.Now}
 	b.writeAccount(a)
-	b.emit(m, a.Tenant, "account.opened", a.ID, a.AppendJSON(make([]byte, 0, usualJSON)))
+	b.Emit(m, a.Tenant, "account.opened", a.ID, a.AppendJSON(make([]byte, 0, usualJSON)))
 	return accountResult(a), nil
 }
 
@@ -150,7 +163,7 @@ func (c UpdateAccount) Decide(b *Book, m Moment) (Result, error) {
 	}
 	b.writeAccount(a)
 	a.Floor, a.Metadata = floor, metadata
-	b.emit(m, a.Tenant, "account.updated", a.ID, a.AppendJSON(make([]byte, 0, usualJSON)))
+	b.Emit(m, a.Tenant, "account.updated", a.ID, a.AppendJSON(make([]byte, 0, usualJSON)))
 	return accountResult(a), nil
 }
 
@@ -169,6 +182,8 @@ func (c CloseAccount) Decide(b *Book, m Moment) (Result, error) {
 		return Result{}, noAccount()
 	case a.Closed:
 		return Result{}, refuse(StateConflict, "", "the account is closed already")
+	case IsReserved(a.ID):
+		return Result{}, refuse(StateConflict, "", "payments are booked on this account, so it stays open")
 	case a.Balance != Balance{}:
 		return Result{}, refuse(StateConflict, "",
 			"an account is closed when it is empty: this one has %d posted and holds of %d out and %d in; move or settle them first",
@@ -176,7 +191,7 @@ func (c CloseAccount) Decide(b *Book, m Moment) (Result, error) {
 	}
 	b.writeAccount(a)
 	a.Closed = true
-	b.emit(m, a.Tenant, "account.closed", a.ID, a.AppendJSON(make([]byte, 0, usualJSON)))
+	b.Emit(m, a.Tenant, "account.closed", a.ID, a.AppendJSON(make([]byte, 0, usualJSON)))
 	return accountResult(a), nil
 }
 
@@ -302,5 +317,5 @@ func checkFunds(a *Account, after Balance) error {
 
 // emitTransfer writes the event of a transfer's new status.
 func (b *Book) emitTransfer(m Moment, t *Transfer) {
-	b.emit(m, t.Tenant, "transfer."+t.Status.String(), t.ID, t.AppendJSON(make([]byte, 0, usualJSON)))
+	b.Emit(m, t.Tenant, "transfer."+t.Status.String(), t.ID, t.AppendJSON(make([]byte, 0, usualJSON)))
 }

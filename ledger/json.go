@@ -1,10 +1,7 @@
 package ledger
 
 import (
-	"maps"
-	"slices"
 	"strconv"
-	"time"
 
 	"github.com/oncepay/oncepay/internal/jcs"
 )
@@ -12,9 +9,6 @@ import (
 // The JSON shapes below are those of the API and of events: one resource, one
 // shape, wherever it is met. They are written by hand since they are written
 // for every transfer.
-
-// TimeFormat is how times are written: RFC 3339, UTC, microseconds.
-const TimeFormat = "2006-01-02T15:04:05.000000Z"
 
 // usualJSON is room for a resource without metadata: most fit at once.
 const usualJSON = 384 // bytes
@@ -33,8 +27,8 @@ func (a *Account) AppendJSON(b []byte) []byte {
 	if a.Closed {
 		b = append(b[:len(b)-len(`"open"`)], `"closed"`...)
 	}
-	b = appendMetadata(append(b, `,"metadata":`...), a.Metadata)
-	b = appendTime(append(b, `,"created_at":`...), a.CreatedAt)
+	b = jcs.AppendPairs(append(b, `,"metadata":`...), a.Metadata)
+	b = jcs.AppendTime(append(b, `,"created_at":`...), a.CreatedAt)
 	return append(b, '}')
 }
 
@@ -55,12 +49,12 @@ func (t *Transfer) AppendJSON(b []byte) []byte {
 	b = strconv.AppendInt(append(b, `,"amount":`...), t.Amount, 10)
 	b = strconv.AppendInt(append(b, `,"amount_posted":`...), t.AmountPosted, 10)
 	b = append(append(append(b, `,"currency":"`...), t.Currency...), `","reference":`...)
-	b = appendOptional(b, t.Reference)
-	b = appendOptional(append(b, `,"reversed_by":`...), t.ReversedBy)
-	b = appendOptional(append(b, `,"reverses":`...), t.Reverses)
-	b = appendTime(append(b, `,"expires_at":`...), t.ExpiresAt)
-	b = appendMetadata(append(b, `,"metadata":`...), t.Metadata)
-	b = appendTime(append(b, `,"created_at":`...), t.CreatedAt)
+	b = jcs.AppendOptional(b, t.Reference)
+	b = jcs.AppendOptional(append(b, `,"reversed_by":`...), t.ReversedBy)
+	b = jcs.AppendOptional(append(b, `,"reverses":`...), t.Reverses)
+	b = jcs.AppendTime(append(b, `,"expires_at":`...), t.ExpiresAt)
+	b = jcs.AppendPairs(append(b, `,"metadata":`...), t.Metadata)
+	b = jcs.AppendTime(append(b, `,"created_at":`...), t.CreatedAt)
 	return append(b, '}')
 }
 
@@ -75,37 +69,6 @@ func (e Entry) AppendJSON(b []byte) []byte {
 	b = strconv.AppendInt(append(b, `,"held":`...), e.Delta.Incoming-e.Delta.Outgoing, 10)
 	b = append(append(append(b, `,"currency":"`...), e.Currency...), `","balance":`...)
 	b = e.After.AppendJSON(b)
-	b = appendTime(append(b, `,"created_at":`...), e.At)
-	return append(b, '}')
-}
-
-func appendOptional(b []byte, s string) []byte {
-	if s == "" {
-		return append(b, "null"...)
-	}
-	return jcs.AppendString(b, s)
-}
-
-func appendTime(b []byte, t time.Time) []byte {
-	if t.IsZero() {
-		return append(b, "null"...)
-	}
-	b = t.UTC().AppendFormat(append(b, '"'), TimeFormat)
-	return append(b, '"')
-}
-
-// appendMetadata sorts the names: the same metadata is always the same bytes.
-func appendMetadata(b []byte, m map[string]string) []byte {
-	if len(m) == 0 { // nearly always: no need to collect and sort nothing
-		return append(b, "{}"...)
-	}
-	b = append(b, '{')
-	for i, name := range slices.Sorted(maps.Keys(m)) {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = jcs.AppendString(b, name)
-		b = jcs.AppendString(append(b, ':'), m[name])
-	}
+	b = jcs.AppendTime(append(b, `,"created_at":`...), e.At)
 	return append(b, '}')
 }

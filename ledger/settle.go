@@ -117,7 +117,7 @@ func (b *Book) reverse(m Moment, t *Transfer, back CreateTransfer) (Result, erro
 	b.writeTransfer(t)
 	t.ReversedBy = undo.ID
 	b.emitTransfer(m, undo)
-	b.emit(m, t.Tenant, "transfer.reversed", t.ID, t.AppendJSON(make([]byte, 0, usualJSON)))
+	b.Emit(m, t.Tenant, "transfer.reversed", t.ID, t.AppendJSON(make([]byte, 0, usualJSON)))
 	return transferResult(undo), nil
 }
 

@@ -86,6 +86,7 @@ func (r Record) Expired(now time.Time) bool {
 func (r Record) claim(req Request, now time.Time, rules Rules) Record {
 	return Record{
 		Key:         req.Key,
+		Version:     r.Version,
 		State:       Claimed,
 		Fingerprint: req.Fingerprint,
 		Operation:   req.Operation,
@@ -116,7 +117,7 @@ func (r Record) Release(attempt int64) (Record, error) {
 	if err := r.holds(attempt); err != nil {
 		return Record{}, err
 	}
-	return Record{Key: r.Key, State: Released, Attempt: r.Attempt}, nil
+	return Record{Key: r.Key, State: Released, Attempt: r.Attempt, Version: r.Version}, nil
 }
 
 // Abandon is the record of a key whose attempt vanished: its lease is over and

@@ -100,6 +100,7 @@ type Record struct {
 	ExpiresAt   time.Time   // when its window is over
 	Answer      Answer      // Done: what was answered
 	Replays     int64       // how often the answer was given again; may lag, see engine
+	Version     int64       // 1 when written first; grows by one with every commit that changes it, but for Replays
 }
 
 // Request is somebody asking for the operation that a key names.

@@ -3,6 +3,7 @@ package sim
 import (
 	"strconv"
 
+	"github.com/oncepay/oncepay/internal/jcs"
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/money"
 	"github.com/oncepay/oncepay/once"
@@ -85,7 +86,7 @@ func createRequest(key once.Key, c ledger.CreateTransfer) *request {
 	b = append(append(b, `,"currency":"EUR","from":"`...), c.From...)
 	if c.Pending {
 		b = append(b, `","pending":true,"expires_at":"`...)
-		b = c.ExpiresAt.AppendFormat(b, ledger.TimeFormat)
+		b = c.ExpiresAt.AppendFormat(b, jcs.TimeFormat)
 	}
 	b = append(append(append(b, `","to":"`...), c.To...), `"}`...)
 	return &request{

@@ -2,11 +2,9 @@ package web
 
 import (
 	"context"
-	"time"
 
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/internal/jcs"
-	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/outbox"
 )
 
@@ -31,14 +29,6 @@ func appendEvent(b []byte, e outbox.Event) []byte {
 	b = jcs.AppendString(append(b, `{"id":`...), e.ID)
 	b = jcs.AppendString(append(b, `,"type":`...), e.Type)
 	b = jcs.AppendString(append(b, `,"subject":`...), e.Subject)
-	b = appendTime(append(b, `,"time":`...), e.At)
+	b = jcs.AppendTime(append(b, `,"time":`...), e.At)
 	return append(append(append(b, `,"data":`...), e.Data...), '}')
-}
-
-// appendTime appends a time as the API writes it; the zero time is null.
-func appendTime(b []byte, t time.Time) []byte {
-	if t.IsZero() {
-		return append(b, "null"...)
-	}
-	return t.UTC().AppendFormat(b, `"`+ledger.TimeFormat+`"`)
 }

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/oncepay/oncepay/ledger"
+	"github.com/oncepay/oncepay/internal/jcs"
 	"github.com/oncepay/oncepay/once"
 )
 
@@ -56,7 +56,7 @@ func (x *exchange) set(name, value string) {
 
 // expires advertises until when the key is kept.
 func (x *exchange) expires(at time.Time) {
-	x.set("Idempotency-Expires", at.UTC().Format(ledger.TimeFormat))
+	x.set("Idempotency-Expires", at.UTC().Format(jcs.TimeFormat))
 }
 
 // send answers.

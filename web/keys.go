@@ -64,17 +64,10 @@ func (a *API) appendKey(b []byte, id string, r once.Record, working bool) []byte
 	}
 	b = jcs.AppendString(append(b, `{"key":`...), id)
 	b = append(append(append(b, `,"state":"`...), state...), `","operation":`...)
-	b = appendOptional(b, r.Operation)
-	b = appendTime(append(b, `,"first_seen":`...), r.CreatedAt)
-	b = appendTime(append(b, `,"expires":`...), r.ExpiresAt)
+	b = jcs.AppendOptional(b, r.Operation)
+	b = jcs.AppendTime(append(b, `,"first_seen":`...), r.CreatedAt)
+	b = jcs.AppendTime(append(b, `,"expires":`...), r.ExpiresAt)
 	b = strconv.AppendInt(append(b, `,"replays":`...), r.Replays, 10)
-	b = appendOptional(append(b, `,"resource":`...), r.Resource)
+	b = jcs.AppendOptional(append(b, `,"resource":`...), r.Resource)
 	return append(b, '}')
-}
-
-func appendOptional(b []byte, s string) []byte {
-	if s == "" {
-		return append(b, "null"...)
-	}
-	return jcs.AppendString(b, s)
 }

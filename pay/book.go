@@ -1,0 +1,352 @@
+package pay
+
+import (
+	"time"
+
+	"github.com/oncepay/oncepay/ledger"
+	"github.com/oncepay/oncepay/once"
+)
+
+// Command is something to be done to a payment. It is decided in a book that
+// holds the rows it needs.
+type Command interface {
+	// Needs names the rows that the command reads or writes. It is called again
+	// after the rows it named were loaded; two calls must be enough.
+	Needs(b *Book)
+
+	// Decide does it, or returns a *ledger.Refusal and changes nothing.
+	Decide(b *Book, m ledger.Moment) (Result, error)
+}
+
+// Result is what a command came to.
+type Result struct {
+	Verb      Verb
+	Payment   *Payment   // as it is after the command; it may change once the result was used
+	Operation *Operation // the one that the command is about; nil if there is none
+	Interim   bool       // there is no final answer yet: the payment is at work
+	Order     *Order     // to be carried out once all of it is durable
+	Answers   []Answer   // keys whose answer is now known
+}
+
+// ResourceID is the id of what the command made or touched; "" if that is nothing.
+func (r Result) ResourceID() string {
+	if r.Payment == nil {
+		return ""
+	}
+	if r.Operation != nil && r.Operation.Kind == Refund {
+		return r.Operation.ID
+	}
+	return r.Payment.ID
+}
+
+// Reply is what a request about a payment is answered with: a result, or a
+// refusal.
+type Reply struct {
+	Result
+	Refusal   *ledger.Refusal
+	RequestID string // of the request that is answered
+}
+
+// Answer says that a request which left the house can be answered now.
+type Answer struct {
+	Key       once.Key
+	Verb      Verb
+	Operation *Operation
+}
+
+// Order tells a processor to ask the gateway. It is its own: nobody changes it.
+type Order struct {
+	Payment   *Payment
+	Operation string
+	Attempt   int64 // of a send: what it must be for the answer to count; 0 of a check
+}
+
+// Reference is a merchant's order and the payment that holds it.
+type Reference struct {
+	Tenant, Reference string
+	Payment           string // its present holder
+	Version           int64  // 1 when made; grows by one with every commit that changes it
+}
+
+// ReferenceID names a reference of a tenant.
+type ReferenceID struct{ Tenant, Reference string }
+
+// Notice is a webhook of a gateway that was seen, so that it is seen once.
+type Notice struct {
+	NoticeID
+	Payment   string // what it says it is about: "" if it names no payment of ours
+	Operation string
+	GatewayID string
+	Type      string
+	Matched   bool // the payment was there
+	At        time.Time
+
+	Version int64 // 1 when it came; 2 when it was matched
+}
+
+// NoticeID names a gateway's webhook.
+type NoticeID struct{ Tenant, Gateway, ID string }
+
+// Line is a line of a payment's timeline. Lines are never changed.
+type Line struct {
+	Tenant, Payment string
+	At              time.Time
+	Type            string // "request", "send", "answer", "check", "webhook", "parked", "resolved"
+	Operation       string // id of the operation, "" if it is about none
+	Key             string // of a request: its idempotency key
+	Detail          string // for people
+	Actor           string // who resolved it
+}
+
+// Rows names rows.
+type Rows struct {
+	Payments   []Ref
+	References []ReferenceID // with their holders
+	Notices    []NoticeID
+}
+
+// Empty says whether no row is named.
+func (r *Rows) Empty() bool {
+	return len(r.Payments) == 0 && len(r.References) == 0 && len(r.Notices) == 0
+}
+
+// Changes is what a book's commands wrote, beside what they wrote to the ledger.
+type Changes struct {
+	Payments   []*Payment // with all of their operations
+	References []*Reference
+	Notices    []*Notice
+	Lines      []Line
+}
+
+// Empty says whether nothing was written.
+func (c *Changes) Empty() bool {
+	return c == nil || len(c.Payments) == 0 && len(c.References) == 0 && len(c.Notices) == 0 && len(c.Lines) == 0
+}
+
+// Book is the part of the payments that one batch of commands works on, with the
+// ledger's. It is not safe for concurrent use.
+type Book struct {
+	*ledger.Book
+
+	// Keys is what is known of each key that was named: absent if it was not
+	// found. Whoever completes a key changes it here.
+	Keys map[once.Key]once.Record
+
+	payments   map[Ref]*row[Payment]
+	references map[ReferenceID]*row[Reference]
+	notices    map[NoticeID]*row[Notice]
+	wanted     Rows
+	wantedKeys []once.Key
+	changes    Changes
+}
+
+// row is a row in the book: nil value means that it is known to be absent.
+type row[T any] struct {
+	value *T
+	dirty bool
+}
+
+// NewBook makes an empty book.
+func NewBook() *Book {
+	return &Book{
+		Book: ledger.NewBook(), Keys: map[once.Key]once.Record{},
+		payments: map[Ref]*row[Payment]{}, references: map[ReferenceID]*row[Reference]{}, notices: map[NoticeID]*row[Notice]{},
+	}
+}
+
+// WantKey names a key to be loaded.
+func (b *Book) WantKey(k once.Key) {
+	if _, known := b.Keys[k]; !known {
+		b.Keys[k] = once.Record{Key: k}
+		b.wantedKeys = append(b.wantedKeys, k)
+	}
+}
+
+// WantPayment names a payment to be loaded.
+func (b *Book) WantPayment(r Ref) {
+	if _, known := b.payments[r]; !known {
+		b.payments[r] = &row[Payment]{}
+		b.wanted.Payments = append(b.wanted.Payments, r)
+	}
+}
+
+// WantReference names a reference to be loaded, with the payment that holds it.
+func (b *Book) WantReference(r ReferenceID) {
+	if _, known := b.references[r]; !known {
+		b.references[r] = &row[Reference]{}
+		b.wanted.References = append(b.wanted.References, r)
+	}
+}
+
+// WantNotice names a notice to be loaded.
+func (b *Book) WantNotice(n NoticeID) {
+	if _, known := b.notices[n]; !known {
+		b.notices[n] = &row[Notice]{}
+		b.wanted.Notices = append(b.wanted.Notices, n)
+	}
+}
+
+// WantedRows returns what was named since the last call. Once the store was
+// asked for it, a row that was not put is absent.
+func (b *Book) WantedRows() Rows {
+	w := b.wanted
+	b.wanted = Rows{}
+	return w
+}
+
+// WantedKeys is WantedRows for keys.
+func (b *Book) WantedKeys() []once.Key {
+	w := b.wantedKeys
+	b.wantedKeys = nil
+	return w
+}
+
+// PutKey puts a key that was loaded into the book, unless it has a newer version.
+func (b *Book) PutKey(r once.Record) {
+	if have, wanted := b.Keys[r.Key]; wanted && have.Version < r.Version {
+		b.Keys[r.Key] = r
+	}
+}
+
+// PutPayment puts a payment that was loaded into the book, unless it has a newer
+// version. The book owns it from now on.
+func (b *Book) PutPayment(p *Payment) {
+	r, known := b.payments[p.Ref]
+	if !known { // the holder of a reference
+		r = &row[Payment]{}
+		b.payments[p.Ref] = r
+	}
+	if r.value == nil || r.value.Version < p.Version {
+		r.value = p
+	}
+}
+
+// PutReference is PutPayment for a reference.
+func (b *Book) PutReference(f *Reference) {
+	if r, wanted := b.references[f.ReferenceID()]; wanted && (r.value == nil || r.value.Version < f.Version) {
+		r.value = f
+	}
+}
+
+// PutNotice is PutPayment for a notice.
+func (b *Book) PutNotice(n *Notice) {
+	if r, wanted := b.notices[n.NoticeID]; wanted && (r.value == nil || r.value.Version < n.Version) {
+		r.value = n
+	}
+}
+
+// ReferenceID is the row's id.
+func (f *Reference) ReferenceID() ReferenceID { return ReferenceID{f.Tenant, f.Reference} }
+
+// CatchUpPayments brings the book to what was committed while its rows were
+// loading. It copies: c and keys stay as they are.
+func (b *Book) CatchUpPayments(c *Changes, keys []once.Record) {
+	for _, k := range keys {
+		b.PutKey(k)
+	}
+	if c == nil {
+		return
+	}
+	for _, f := range c.References {
+		b.PutReference(new(*f))
+	}
+	for _, n := range c.Notices {
+		b.PutNotice(new(*n))
+	}
+	for _, p := range c.Payments {
+		if _, known := b.payments[p.Ref]; known || b.holds(p) {
+			b.PutPayment(p.Clone())
+		}
+	}
+}
+
+// holds says whether p is the holder of a reference in the book.
+func (b *Book) holds(p *Payment) bool {
+	f := b.reference(ReferenceID{p.Tenant, p.Reference})
+	return f != nil && f.Payment == p.ID
+}
+
+// PaymentChanges returns what was written, after checking it.
+func (b *Book) PaymentChanges() (*Changes, error) {
+	for _, p := range b.changes.Payments {
+		if err := p.Check(); err != nil {
+			return nil, err
+		}
+	}
+	return &b.changes, nil
+}
+
+// payment returns a payment, or nil if it does not exist.
+func (b *Book) payment(r Ref) *Payment {
+	if row, ok := b.payments[r]; ok {
+		return row.value
+	}
+	return nil
+}
+
+func (b *Book) reference(r ReferenceID) *Reference {
+	if row, ok := b.references[r]; ok {
+		return row.value
+	}
+	return nil
+}
+
+// writePayment brings what a payment shows up to date with its operations, marks
+// it as changed, and tells of a new status.
+func (b *Book) writePayment(p *Payment, m ledger.Moment) {
+	r, known := b.payments[p.Ref]
+	if !known {
+		r = &row[Payment]{}
+		b.payments[p.Ref] = r
+	}
+	before := p.Status
+	p.derive()
+	p.UpdatedAt = m.Now
+	if !r.dirty {
+		r.value, r.dirty = p, true
+		p.Version++
+		b.changes.Payments = append(b.changes.Payments, p)
+	}
+	if p.Status != before {
+		b.emit(p, m, before == 0)
+	}
+}
+
+func (b *Book) writeReference(f *Reference) {
+	r := b.references[f.ReferenceID()]
+	if r.dirty {
+		return
+	}
+	r.value, r.dirty = f, true
+	f.Version++
+	b.changes.References = append(b.changes.References, f)
+}
+
+func (b *Book) writeNotice(n *Notice) {
+	r := b.notices[n.NoticeID]
+	if r.dirty {
+		return
+	}
+	r.value, r.dirty = n, true
+	n.Version++
+	b.changes.Notices = append(b.changes.Notices, n)
+}
+
+// emit writes the event of a payment's new status.
+func (b *Book) emit(p *Payment, m ledger.Moment, made bool) {
+	typ := "payment." + p.Status.String()
+	if made {
+		typ = "payment.created"
+	}
+	b.Emit(m, p.Tenant, typ, p.ID, p.AppendJSON(make([]byte, 0, usualJSON)))
+}
+
+// note writes a line of a payment's timeline.
+func (b *Book) note(p *Payment, m ledger.Moment, typ string, o *Operation, detail string) *Line {
+	l := Line{Tenant: p.Tenant, Payment: p.ID, At: m.Now, Type: typ, Detail: detail}
+	if o != nil {
+		l.Operation = o.ID
+	}
+	b.changes.Lines = append(b.changes.Lines, l)
+	return &b.changes.Lines[len(b.changes.Lines)-1]
+}

@@ -1,0 +1,212 @@
+package pay
+
+import (
+	"time"
+
+	"github.com/oncepay/oncepay/ledger"
+	"github.com/oncepay/oncepay/once"
+)
+
+// Record writes down what a gateway said of an operation, or that nothing was
+// heard of it, has the money follow, and decides what is next. It is idempotent
+// by itself.
+type Record struct {
+	Ref
+	Operation string
+	House     House
+
+	Finding *Finding  // what was said; nil: nothing was asked, it is only seen what is due
+	Attempt int64     // of the send that it answers; 0: of a check
+	Began   time.Time // when it was asked, by the store's clock
+	Gone    bool      // whoever sent last is known to have stopped, and nothing was heard of it
+}
+
+// Needs names the payment, then the accounts of its money and the key that waits.
+func (c Record) Needs(b *Book) {
+	b.WantPayment(c.Ref)
+	if p := b.payment(c.Ref); p != nil {
+		b.wantSettling(p, p.Operation(c.Operation))
+	}
+}
+
+// wantSettling names what is written when an operation gets its outcome.
+func (b *Book) wantSettling(p *Payment, o *Operation) {
+	b.wantAccounts(p)
+	if o != nil && o.Key != "" {
+		b.WantKey(once.Key{Tenant: p.Tenant, ID: o.Key})
+	}
+}
+
+// Decide refuses with NotFound.
+func (c Record) Decide(b *Book, m ledger.Moment) (Result, error) {
+	p := b.payment(c.Ref)
+	if p == nil || p.Operation(c.Operation) == nil {
+		return Result{}, noPayment()
+	}
+	o := p.Operation(c.Operation)
+	before := *o
+	if c.Gone && !o.LeaseUntil.IsZero() {
+		o.ended(m.Now, MayHaveArrived)
+		b.note(p, m, "answer", o, "its sender is gone, and nothing was heard of it")
+	}
+	if c.Finding != nil {
+		c.take(b, p, o, m)
+	}
+	return b.settle(p, o, before, m, c.House), nil
+}
+
+// take joins what was said with what is known.
+func (c Record) take(b *Book, p *Payment, o *Operation, m ledger.Moment) {
+	if c.Attempt > 0 {
+		c.takeAnswer(b, p, o, m)
+	} else {
+		c.takeCheck(b, p, o, m)
+	}
+	o.join(p, c.Finding)
+}
+
+// takeAnswer ends a send. The answer to one that was taken over ends nothing; but
+// what it says is true all the same.
+func (c Record) takeAnswer(b *Book, p *Payment, o *Operation, m ledger.Moment) {
+	b.note(p, m, "answer", o, c.Finding.tell())
+	if c.Attempt != o.Attempt || o.LeaseUntil.IsZero() {
+		return
+	}
+	o.ended(m.Now, c.Finding.Reach)
+	if c.Finding.Reach == Refused && !o.Exposed && o.Outcome == Unknown {
+		o.Outcome, o.Failure = Declined, c.Finding.Failure
+	}
+}
+
+// takeCheck counts a check. One that began before the last send says nothing of it.
+func (c Record) takeCheck(b *Book, p *Payment, o *Operation, m ledger.Moment) {
+	f := c.Finding
+	if told := f.Outcome != Unknown; told || o.Checks == 0 || f.Absent != !o.AbsentAt.IsZero() {
+		b.note(p, m, "check", o, f.tell()) // the same again is counted, not told
+	}
+	o.Checks++
+	o.CheckedAt, o.Hinted = c.Began, false
+	if f.Outcome == Unknown {
+		o.Blanks++
+	}
+	if f.Absent && o.LeaseUntil.IsZero() && c.Began.After(o.SentAt) {
+		o.AbsentAt, o.Lag = c.Began, f.Lag
+	}
+}
+
+// ended notes that the last sender has stopped.
+func (o *Operation) ended(now time.Time, reach Reach) {
+	o.LeaseUntil, o.StoppedAt = zeroTime, now
+	o.Exposed = o.Exposed || reach == MayHaveArrived
+}
+
+// join adds what a gateway said to what is known: only upward, so that it does
+// not matter in which order and how often it is said.
+func (o *Operation) join(p *Payment, f *Finding) {
+	said := f.Outcome
+	if said == Done || said == ActionRequired {
+		if o.Kind != Void && f.Amount != o.Amount || f.Currency != "" && f.Currency != p.Currency {
+			said = Conflict
+		}
+	}
+	if said != Unknown && f.GatewayID != "" {
+		if o.GatewayID != "" && o.GatewayID != f.GatewayID {
+			said = Conflict // two executions
+		}
+		if o.GatewayID == "" || f.GatewayID < o.GatewayID {
+			o.GatewayID = f.GatewayID
+		}
+	}
+	if said == Done || said == Conflict {
+		o.Moved = max(o.Moved, f.Amount)
+	}
+	if said == ActionRequired && f.ActionURL != "" {
+		o.ActionURL = f.ActionURL
+	}
+	if said == Declined && (o.Failure == Failure{} || f.Failure.less(o.Failure)) {
+		o.Failure = f.Failure
+	}
+	if o.Outcome = o.Outcome.Join(said); o.Outcome.Final() || o.Outcome == Conflict {
+		o.Parked = ""
+	}
+}
+
+func (f Failure) less(g Failure) bool {
+	return f.Code+"\x00"+f.DeclineCode+"\x00"+f.Message < g.Code+"\x00"+g.DeclineCode+"\x00"+g.Message
+}
+
+// tell is what a finding was, for the timeline.
+func (f *Finding) tell() string {
+	what := f.Outcome.String()
+	switch {
+	case f.Absent:
+		what = "not found"
+	case f.Outcome == Unknown && f.Reach == NeverLeft:
+		what = "not sent"
+	case f.Outcome == Unknown && f.Reach == Refused:
+		what = "refused"
+	}
+	if f.Detail == "" {
+		return what
+	}
+	return what + ": " + f.Detail
+}
+
+// settle writes what an operation came to: money, event, answer, and what is next.
+func (b *Book) settle(p *Payment, o *Operation, before Operation, m ledger.Moment, h House) Result {
+	r := Result{Payment: p, Operation: o}
+	terms := h.Gateways[p.Gateway]
+	if order := b.plan(p, o, m, terms, h); order != nil {
+		r.Order = order
+	}
+	if before.Outcome != o.Outcome && o.Kind == Void && o.Outcome == Declined {
+		p.Charge().Hinted, p.Charge().DueAt = true, m.Now // what could not be given up may have been taken
+	}
+	if *o == before {
+		return r
+	}
+	o.UpdatedAt = m.Now
+	b.writePayment(p, m)
+	b.bookMoney(p, o, m)
+	if charge := p.Charge(); charge != o { // a void may have come too late
+		b.bookMoney(p, charge, m)
+	}
+	b.writePayment(p, m)
+	if o.Kind == Refund && before.RefundStatus() != o.RefundStatus() {
+		b.emitRefund(p, o, m, o.RefundStatus())
+	}
+	if o.Key != "" && !o.open() {
+		r.Answers = append(r.Answers, Answer{Key: once.Key{Tenant: p.Tenant, ID: o.Key}, Verb: o.Asked, Operation: o})
+		o.Key = ""
+	}
+	return r
+}
+
+// plan decides what is next for an operation, and writes a send down if that is
+// it and its time has come.
+func (b *Book) plan(p *Payment, o *Operation, m ledger.Moment, terms Terms, h House) *Order {
+	switch move := terms.Contract.Next(o, Clock{Now: m.Now, Jumped: h.Jumped}); move.Do {
+	case Send:
+		if !move.At.After(m.Now) && terms.Closed == "" {
+			return b.send(p, o, m, terms.Contract, h)
+		}
+		o.DueAt = later(move.At, m.Now.Add(closedPause))
+		if move.At.After(m.Now) {
+			o.DueAt = move.At
+		}
+	case Wait, Check:
+		o.DueAt = move.At
+	case Park:
+		o.Parked, o.DueAt = move.Why, zeroTime
+		b.note(p, m, "parked", o, move.Why)
+	case Drop:
+		o.Outcome, o.DueAt = Declined, zeroTime
+		o.Failure = Failure{Code: "gateway_unavailable", Message: "It was never carried out: " + move.Why + ", and it is too late to send it now."}
+	case Rest:
+		o.DueAt = zeroTime
+	}
+	return nil
+}
+
+// closedPause is how long a send waits for a gateway that takes nothing just now.
+const closedPause = time.Second

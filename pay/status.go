@@ -1,0 +1,138 @@
+package pay
+
+import "fmt"
+
+// derive sets what a payment shows: it is a function of its operations and of
+// nothing else, so it does not matter in which order they got their outcomes.
+func (p *Payment) derive() {
+	p.Captured, p.Refunded, p.InDoubt = 0, 0, false
+	for _, o := range p.Operations {
+		p.InDoubt = p.InDoubt || o.doubtful()
+		switch o.Kind {
+		case Charge, Capture:
+			p.Captured += o.took()
+		case Refund:
+			p.Refunded += o.took()
+		}
+	}
+	p.Status = p.status()
+}
+
+// took is how much the gateway says it moved.
+func (o *Operation) took() int64 {
+	if o.Outcome == Done || o.Outcome == Conflict {
+		return o.Moved
+	}
+	return 0
+}
+
+// status is the whole life of a payment, most urgent first.
+func (p *Payment) status() Status {
+	charge := p.Charge()
+	switch {
+	case charge == nil && p.Canceled:
+		return Canceled
+	case charge == nil:
+		return RequiresConfirmation
+	case p.contradicts():
+		return NeedsReview
+	case p.working():
+		return Processing
+	case charge.Outcome == Declined:
+		return Failed
+	case p.voided():
+		return Canceled
+	case charge.Outcome == ActionRequired:
+		return RequiresAction
+	case charge.Kind == Charge, p.Captured >= charge.Moved, p.capturedLast():
+		return Succeeded
+	default:
+		return Authorized
+	}
+}
+
+// contradicts says whether a human must look: refunds aside, which have a status
+// of their own.
+func (p *Payment) contradicts() bool {
+	for _, o := range p.Operations {
+		if o.Kind != Refund && (o.Outcome == Conflict || o.Parked != "") {
+			return true
+		}
+	}
+	return p.voided() && p.Captured > 0 || p.Captured > p.Amount
+}
+
+// working says whether an operation other than a refund has no outcome yet.
+func (p *Payment) working() bool {
+	for _, o := range p.Operations {
+		if o.Kind != Refund && o.open() {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *Payment) voided() bool {
+	return p.has(func(o *Operation) bool { return o.Kind == Void && o.Outcome == Done })
+}
+
+func (p *Payment) capturedLast() bool {
+	return p.has(func(o *Operation) bool { return o.Kind == Capture && o.Last && o.Outcome == Done })
+}
+
+func (p *Payment) has(is func(*Operation) bool) bool {
+	for _, o := range p.Operations {
+		if is(o) {
+			return true
+		}
+	}
+	return false
+}
+
+// RefundStatus is where a refund stands.
+func (o *Operation) RefundStatus() string {
+	switch {
+	case o.Outcome == Conflict || o.Parked != "":
+		return "needs_review"
+	case o.Outcome == Done:
+		return "succeeded"
+	case o.Outcome == Declined:
+		return "failed"
+	default:
+		return "processing"
+	}
+}
+
+// Check says what is wrong with p, if anything. It runs on every row that is
+// read and before every write.
+func (p *Payment) Check() error {
+	shown := *p
+	shown.derive()
+	switch {
+	case p.Amount < 1 || p.Amount > MaxAmount:
+		return fmt.Errorf("pay: payment %s is about %d", p.ID, p.Amount)
+	case p.Status != shown.Status || p.InDoubt != shown.InDoubt || p.Captured != shown.Captured || p.Refunded != shown.Refunded:
+		return fmt.Errorf("pay: payment %s shows %s, %d captured, %d refunded; its operations come to %s, %d, %d",
+			p.ID, p.Status, p.Captured, p.Refunded, shown.Status, shown.Captured, shown.Refunded)
+	}
+	for i, o := range p.Operations {
+		if err := p.checkOperation(i, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Payment) checkOperation(i int, o *Operation) error {
+	switch {
+	case o.Kind < Charge || o.Kind > Refund || o.Outcome > Conflict:
+		return fmt.Errorf("pay: operation %s has the %s and the %s, which do not exist", o.ID, o.Kind, o.Outcome)
+	case (i == 0) != (o.Kind == Charge || o.Kind == Authorize):
+		return fmt.Errorf("pay: operation %s of payment %s is a %s at place %d", o.ID, p.ID, o.Kind, i)
+	case o.Amount < 0 || o.Amount > p.Amount || o.Moved < 0 || o.Booked < 0 || o.Suspended < 0:
+		return fmt.Errorf("pay: operation %s of payment %s moves %d, moved %d", o.ID, p.ID, o.Amount, o.Moved)
+	case o.Attempt > 0 && o.FirstSentAt.IsZero():
+		return fmt.Errorf("pay: operation %s was sent %d times and never first", o.ID, o.Attempt)
+	}
+	return nil
+}
