@@ -1,0 +1,155 @@
+package sandbox_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/oncepay/oncepay/gateway/sandbox"
+)
+
+// A house is a sandbox on loopback and somebody who calls it.
+type house struct {
+	*sandbox.Server
+	t    *testing.T
+	url  string
+	path string
+}
+
+// open opens a sandbox with books of its own.
+func open(t *testing.T, cfg sandbox.Config) *house {
+	t.Helper()
+	if cfg.Books == "" {
+		cfg.Books = filepath.Join(t.TempDir(), "sandbox.db")
+	}
+	s, err := sandbox.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(s)
+	t.Cleanup(func() {
+		s.Close() // first, so that what hangs lets go
+		web.CloseClientConnections()
+		web.Close()
+	})
+	return &house{s, t, web.URL, cfg.Books}
+}
+
+type body map[string]any
+
+// charge is a usual body.
+func charge(method string) body {
+	return body{"kind": "charge", "payment": "pay_1", "amount": 1250, "currency": "EUR", "payment_method": method}
+}
+
+// with returns a copy of b with some members more or other.
+func (b body) with(pairs ...any) body {
+	c := body{}
+	for k, v := range b {
+		c[k] = v
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		c[pairs[i].(string)] = pairs[i+1]
+	}
+	return c
+}
+
+// An answer is what came back, if anything did.
+type answer struct {
+	err    error
+	status int
+	text   string
+	header http.Header
+
+	Operation   string
+	Kind        string
+	Status      string
+	GatewayID   string `json:"gateway_id"`
+	Amount      int64
+	Currency    string
+	ActionURL   string `json:"action_url"`
+	DeclineCode string `json:"decline_code"`
+	Executions  []answer
+	LagMillis   int64 `json:"lag_ms"`
+	Error       struct{ Code, Message string }
+}
+
+// patience is how long a caller waits for an answer that does not come.
+const patience = 250 * time.Millisecond
+
+// send sends an operation and waits for the answer, as long as any sandbox needs.
+func (h *house) send(id string, b body) answer { return h.sendWithin(5*time.Second, id, b) }
+
+func (h *house) sendWithin(d time.Duration, id string, b body) answer {
+	h.t.Helper()
+	text, err := json.Marshal(b)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return h.do(d, "POST", "/v1/operations", text, "Idempotency-Key", id)
+}
+
+// check asks about an operation.
+func (h *house) check(id string) answer {
+	return h.do(5*time.Second, "GET", "/v1/operations/"+id, nil)
+}
+
+func (h *house) get(path string) answer { return h.do(5*time.Second, "GET", path, nil) }
+
+// client makes one request for each call: no redirects, no old connections.
+var client = &http.Client{
+	Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+func (h *house) do(d time.Duration, method, path string, text []byte, headers ...string) (a answer) {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, h.url+path, bytes.NewReader(text))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Add(headers[i], headers[i+1])
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return answer{err: err}
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	if err == nil && len(raw) > 0 && raw[0] == '{' {
+		err = json.Unmarshal(raw, &a)
+	}
+	a.err, a.status, a.text, a.header = err, res.StatusCode, string(raw), res.Header
+	return a
+}
+
+// unanswered says that an answer did not come in time.
+func (a answer) unanswered() bool { return errors.Is(a.err, context.DeadlineExceeded) }
+
+// charges returns the truth about a payment.
+func (h *house) charges(payment string) []sandbox.Charge {
+	h.t.Helper()
+	all, err := h.Charges(context.Background(), payment)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return all
+}
+
+// wantCharges fails the test if the books have another number of charges.
+func (h *house) wantCharges(n int) {
+	h.t.Helper()
+	if got := h.charges("pay_1"); len(got) != n {
+		h.t.Errorf("the books have %d charges, want %d: %+v", len(got), n, got)
+	}
+}
