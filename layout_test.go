@@ -35,7 +35,7 @@ var layout = map[string][]string{
 	"web": {"access", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox"},
 
 	// tests and tools
-	"contract": {"audit", "engine", "internal/id", "ledger", "money", "once", "outbox"},
+	"contract": {"audit", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay"},
 	"sim":      {"audit", "engine", "internal/id", "ledger", "money", "once", "outbox"},
 	"bench":    {},
 

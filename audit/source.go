@@ -7,6 +7,7 @@ import (
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
 	"github.com/oncepay/oncepay/outbox"
+	"github.com/oncepay/oncepay/pay"
 )
 
 // Source is a store that is read from end to end, as of one moment. Each
@@ -29,6 +30,23 @@ type Source interface {
 	// It is kept, not computed from the keys that are there: a key that was lost
 	// must not make the audit look away.
 	KeysSince(ctx context.Context) (time.Time, error)
+}
+
+// Payments is a Source's part about payments.
+type Payments interface {
+	// Payments yields every payment with its operations, which are in the order in
+	// which they were made. Payments are in any order.
+	Payments(ctx context.Context, yield func(*pay.Payment) error) error
+
+	// References yields every reference, in any order, and what is found under it.
+	References(ctx context.Context, yield func(Reference) error) error
+}
+
+// Reference is a merchant's order and what is found under it.
+type Reference struct {
+	pay.Reference
+	Held     bool  // the payment that it names is there, and has this reference
+	Payments int64 // how many payments have this reference
 }
 
 // Structured is a Source that has more than its rows to be damaged: pages, and

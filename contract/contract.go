@@ -29,6 +29,7 @@ import (
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
 	"github.com/oncepay/oncepay/outbox"
+	"github.com/oncepay/oncepay/pay"
 )
 
 // Store is a store that can hold money: an executor commits to it, it is kept
@@ -39,6 +40,7 @@ type Store interface {
 	engine.Upkeep
 	Accounts
 	Transfers
+	Payments
 	Past
 }
 
@@ -68,6 +70,40 @@ type Transfers interface {
 
 	// Transfers lists the transfers of a tenant that a filter leaves.
 	Transfers(ctx context.Context, tenant string, f engine.TransferFilter, p engine.Page) (engine.List[*ledger.Transfer], error)
+}
+
+// Payments reads payments. Its lists are like those of Accounts. A payment's
+// status changes: a page has those that meet its filter when it is read.
+type Payments interface {
+	// Payment returns a payment with its operations, or nil if there is none.
+	Payment(ctx context.Context, ref pay.Ref) (*pay.Payment, error)
+
+	// PaymentOf returns the payment that has the operation with this id, or nil
+	// if there is none.
+	PaymentOf(ctx context.Context, operation pay.Ref) (*pay.Payment, error)
+
+	// Payments lists the payments of a tenant that a filter leaves.
+	Payments(ctx context.Context, tenant string, f engine.PaymentFilter, p engine.Page) (engine.List[*pay.Payment], error)
+
+	// Doubtful lists the payments that are in doubt, of every tenant: for
+	// operators, never for clients.
+	Doubtful(ctx context.Context, p engine.Page) (engine.List[*pay.Payment], error)
+
+	// Lines returns a payment's timeline in the order in which it was written: of
+	// more than engine.MaxLines lines the first half of so many and the last half.
+	// None if there is no such payment.
+	Lines(ctx context.Context, ref pay.Ref) ([]pay.Line, error)
+
+	// DueOperations returns up to limit operations whose DueAt is not after now,
+	// of every tenant, the longest due first.
+	DueOperations(ctx context.Context, now time.Time, limit int) ([]pay.Due, error)
+
+	// Matchable returns up to limit notices that were not matched and now can be,
+	// of every tenant, the oldest first: a payment of the tenant at that gateway
+	// has the operation that the notice names, or, where it names none, one with
+	// its GatewayID. If it names a payment, it is that one. Payment and Operation
+	// are filled in; of several operations it is the one that was made first.
+	Matchable(ctx context.Context, limit int) ([]pay.Notice, error)
 }
 
 // Past reads what has happened. Its list is like those of Accounts.

@@ -196,6 +196,7 @@ func (m *Memory) Sweep(_ context.Context, now, forget time.Time) (more bool, err
 		}
 		m.keys[k] = r
 	}
+	m.payments.sweep(now)
 	return false, nil
 }
 

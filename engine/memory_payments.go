@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"context"
 	"slices"
-	"time"
 
 	"github.com/oncepay/oncepay/pay"
 )
@@ -91,32 +89,4 @@ func (m *paymentRows) commit(c *pay.Changes) {
 		ref := pay.Ref{Tenant: l.Tenant, ID: l.Payment}
 		m.lines[ref] = append(m.lines[ref], l)
 	}
-}
-
-// Payment returns a payment, or nil if there is none.
-func (m *Memory) Payment(_ context.Context, r pay.Ref) (*pay.Payment, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if p := m.payments.payments[r]; p != nil {
-		return p.Clone(), nil
-	}
-	return nil, nil
-}
-
-// DueOperations returns up to limit operations whose DueAt is not after now, the
-// longest due first.
-func (m *Memory) DueOperations(_ context.Context, now time.Time, limit int) ([]pay.Due, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var due []pay.Due
-	for _, ref := range m.payments.made {
-		p := m.payments.payments[ref]
-		for _, o := range p.Operations {
-			if !o.DueAt.IsZero() && !o.DueAt.After(now) {
-				due = append(due, pay.Due{Ref: ref, Operation: o.ID, Gateway: p.Gateway, At: o.DueAt})
-			}
-		}
-	}
-	slices.SortStableFunc(due, func(a, b pay.Due) int { return a.At.Compare(b.At) })
-	return due[:min(len(due), limit)], nil
 }

@@ -56,7 +56,7 @@ func (m *Memory) Accounts(_ context.Context, tenant string, p Page) (List[*ledge
 			rows = append(rows, cloneAccount(m.accounts[ref]))
 		}
 	}
-	return page(fmt.Sprintf("accounts of %q", tenant), rows, func(a *ledger.Account) time.Time { return a.CreatedAt }, p)
+	return page(fmt.Sprintf("accounts of %q", tenant), rows, func(a *ledger.Account) time.Time { return a.CreatedAt }, nil, p)
 }
 
 // Entries lists the entries of an account, newest first. It fails with
@@ -70,7 +70,7 @@ func (m *Memory) Entries(_ context.Context, ref ledger.Ref, p Page) (List[ledger
 			rows = append(rows, e)
 		}
 	}
-	return page(fmt.Sprintf("entries of %q", ref), rows, func(e ledger.Entry) time.Time { return e.At }, p)
+	return page(fmt.Sprintf("entries of %q", ref), rows, func(e ledger.Entry) time.Time { return e.At }, nil, p)
 }
 
 // Transfer returns a transfer, or nil if there is none.
@@ -94,7 +94,7 @@ func (m *Memory) Transfers(_ context.Context, tenant string, f TransferFilter, p
 			rows = append(rows, cloneTransfer(t))
 		}
 	}
-	return page(fmt.Sprintf("transfers of %q, %q", tenant, f), rows, func(t *ledger.Transfer) time.Time { return t.CreatedAt }, p)
+	return page(fmt.Sprintf("transfers of %q, %q", tenant, f), rows, func(t *ledger.Transfer) time.Time { return t.CreatedAt }, nil, p)
 }
 
 func (f TransferFilter) match(t *ledger.Transfer) bool {
@@ -122,7 +122,7 @@ func (m *Memory) Events(_ context.Context, tenant string, f EventFilter, p Page)
 			rows = append(rows, e)
 		}
 	}
-	return page(fmt.Sprintf("events of %q, %q", tenant, f), rows, func(e outbox.Event) time.Time { return e.At }, p)
+	return page(fmt.Sprintf("events of %q, %q", tenant, f), rows, func(e outbox.Event) time.Time { return e.At }, nil, p)
 }
 
 // place is where a row stands in a list: when it was made, and its number in
@@ -137,8 +137,9 @@ func (p place) compare(q place) int {
 }
 
 // page picks a page of rows that are in order of arrival. list names the list,
-// so that its cursors are known again.
-func page[T any](list string, rows []T, made func(T) time.Time, p Page) (List[T], error) {
+// so that its cursors are known again. keep says which of the rows are shown now,
+// where that changes: they come and go, and the places of the others stay.
+func page[T any](list string, rows []T, made func(T) time.Time, keep func(T) bool, p Page) (List[T], error) {
 	last, err := readCursor(list, p.Cursor, len(rows))
 	if err != nil {
 		return List[T]{}, err
@@ -147,7 +148,7 @@ func page[T any](list string, rows []T, made func(T) time.Time, p Page) (List[T]
 	for i, r := range rows {
 		here := place{made(r), i}
 		after := p.Cursor == "" || here.compare(place{made(rows[last]), last}) < 0
-		if after && (p.After.IsZero() || here.at.After(p.After)) && (p.Before.IsZero() || here.at.Before(p.Before)) {
+		if after && (keep == nil || keep(r)) && (p.After.IsZero() || here.at.After(p.After)) && (p.Before.IsZero() || here.at.Before(p.Before)) {
 			places = append(places, here)
 		}
 	}

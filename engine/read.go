@@ -3,6 +3,8 @@ package engine
 import (
 	"errors"
 	"time"
+
+	"github.com/oncepay/oncepay/pay"
 )
 
 // Page asks for a part of a list, newest first.
@@ -33,3 +35,20 @@ type EventFilter struct {
 	Subject string
 	Type    string
 }
+
+// PaymentFilter narrows a list of payments. Empty members do not narrow.
+type PaymentFilter struct {
+	Reference string
+	Status    pay.Status
+	InDoubt   *bool
+}
+
+// MaxLines is how many lines of a payment's timeline are read at most: the first
+// half and the last half of so many. What lies between them is one thing over
+// and over: checks of a gateway that does not know.
+const MaxLines = 1000
+
+// NoticesKept is how long a gateway's webhook is remembered, so that it is seen
+// once: far longer than the tolerance of its signature's time, and than gateways
+// go on sending it.
+const NoticesKept = 30 * 24 * time.Hour

@@ -24,7 +24,8 @@ type Upkeep interface {
 
 	// Sweep drops the answers of keys whose window was over at now, and the keys
 	// themselves if they were made before forget: from then on nothing is known
-	// of them. It does a bounded piece of work, and says whether there is more.
+	// of them. It drops the notices that came more than NoticesKept before now. It
+	// does a bounded piece of work, and says whether there is more.
 	Sweep(ctx context.Context, now, forget time.Time) (more bool, err error)
 }
 

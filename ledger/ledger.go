@@ -111,6 +111,7 @@ type Transfer struct {
 	Reference    string    // a label; not unique
 	Reverses     string    // id of the transfer that this one undoes
 	ReversedBy   string    // id of the transfer that undid this one
+	Operation    string    // id of the operation of a payment that it books; "" if a client asked for it
 	ExpiresAt    time.Time // when a hold is released by itself; zero: never
 	Metadata     map[string]string
 	CreatedAt    time.Time

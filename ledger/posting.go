@@ -14,6 +14,7 @@ type Posting struct {
 	From, To  string // names of reserved accounts; see Candidates
 	Amount    int64  // minor units, > 0
 	Currency  money.Currency
+	Operation string // id of what moved it: no client can make a transfer that has one
 	Reference string
 	Metadata  map[string]string
 }
@@ -34,6 +35,7 @@ func (b *Book) Post(m Moment, p Posting) *Transfer {
 		Tenant: p.Tenant, From: from.ID, To: to.ID, Amount: p.Amount, Currency: p.Currency, Reference: p.Reference, Metadata: p.Metadata,
 	}
 	t := c.transfer(m)
+	t.Operation = p.Operation
 	mv := move{kind: Move, transfer: t, posted: p.Amount}
 	debit, credit, err := mv.plan(from, to)
 	if err != nil {

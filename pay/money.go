@@ -70,7 +70,7 @@ func (b *Book) bookMove(p *Payment, o *Operation, m ledger.Moment, from, to stri
 		return
 	}
 	t := b.Post(m, ledger.Posting{
-		Tenant: p.Tenant, From: from, To: to, Amount: amount, Currency: p.Currency, Reference: p.ID,
+		Tenant: p.Tenant, From: from, To: to, Amount: amount, Currency: p.Currency, Operation: o.ID, Reference: p.ID,
 		Metadata: map[string]string{"payment": p.ID, "operation": o.ID},
 	})
 	o.Transfer = t.ID

@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/oncepay/oncepay/pay"
+)
+
+// Payment returns a payment, or nil if there is none.
+func (m *Memory) Payment(_ context.Context, r pay.Ref) (*pay.Payment, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if p := m.payments.payments[r]; p != nil {
+		return p.Clone(), nil
+	}
+	return nil, nil
+}
+
+// PaymentOf returns the payment that has the operation with this id, or nil if
+// there is none.
+func (m *Memory) PaymentOf(_ context.Context, operation pay.Ref) (*pay.Payment, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, ref := range m.payments.made {
+		if p := m.payments.payments[ref]; ref.Tenant == operation.Tenant && p.Operation(operation.ID) != nil {
+			return p.Clone(), nil
+		}
+	}
+	return nil, nil
+}
+
+// Payments lists the payments of a tenant, newest first. It fails with
+// ErrBadCursor.
+func (m *Memory) Payments(_ context.Context, tenant string, f PaymentFilter, p Page) (List[*pay.Payment], error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	inDoubt := "any"
+	if f.InDoubt != nil {
+		inDoubt = fmt.Sprint(*f.InDoubt)
+	}
+	list := fmt.Sprintf("payments of %q, %q, %d, %s", tenant, f.Reference, f.Status, inDoubt)
+	return m.payments.list(list, func(x *pay.Payment) bool { return x.Tenant == tenant && f.match(x) }, p)
+}
+
+func (f PaymentFilter) match(p *pay.Payment) bool {
+	return (f.Reference == "" || f.Reference == p.Reference) &&
+		(f.Status == 0 || f.Status == p.Status) &&
+		(f.InDoubt == nil || *f.InDoubt == p.InDoubt)
+}
+
+// Doubtful lists the payments of all tenants that are in doubt, newest first. It
+// fails with ErrBadCursor.
+func (m *Memory) Doubtful(_ context.Context, p Page) (List[*pay.Payment], error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.payments.list("payments in doubt", func(x *pay.Payment) bool { return x.InDoubt }, p)
+}
+
+func (m *paymentRows) list(name string, keep func(*pay.Payment) bool, p Page) (List[*pay.Payment], error) {
+	rows := make([]*pay.Payment, len(m.made))
+	for i, ref := range m.made {
+		rows[i] = m.payments[ref]
+	}
+	l, err := page(name, rows, func(x *pay.Payment) time.Time { return x.CreatedAt }, keep, p)
+	for i, x := range l.Items {
+		l.Items[i] = x.Clone()
+	}
+	return l, err
+}
+
+// Lines returns a payment's timeline, oldest first: of more than MaxLines the
+// first and the last half of so many.
+func (m *Memory) Lines(_ context.Context, r pay.Ref) ([]pay.Line, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	lines := m.payments.lines[r]
+	if len(lines) <= MaxLines {
+		return slices.Clone(lines), nil
+	}
+	return slices.Concat(lines[:MaxLines/2], lines[len(lines)-MaxLines/2:]), nil
+}
+
+// DueOperations returns up to limit operations whose DueAt is not after now, the
+// longest due first.
+func (m *Memory) DueOperations(_ context.Context, now time.Time, limit int) ([]pay.Due, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var due []pay.Due
+	for _, ref := range m.payments.made {
+		p := m.payments.payments[ref]
+		for _, o := range p.Operations {
+			if !o.DueAt.IsZero() && !o.DueAt.After(now) {
+				due = append(due, pay.Due{Ref: ref, Operation: o.ID, Gateway: p.Gateway, At: o.DueAt})
+			}
+		}
+	}
+	slices.SortStableFunc(due, func(a, b pay.Due) int { return a.At.Compare(b.At) })
+	return due[:min(len(due), limit)], nil
+}
+
+// Matchable returns up to limit notices that were not matched and now can be,
+// the oldest first, with the payment and the operation that they are about.
+func (m *Memory) Matchable(_ context.Context, limit int) ([]pay.Notice, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var found []pay.Notice
+	for _, n := range m.payments.notices {
+		if !n.Matched && m.payments.match(&n) {
+			found = append(found, n)
+		}
+	}
+	slices.SortFunc(found, func(a, b pay.Notice) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) })
+	return found[:min(len(found), limit)], nil
+}
+
+// match fills in what a notice is about, and says whether it is there.
+func (m *paymentRows) match(n *pay.Notice) bool {
+	for _, ref := range m.made {
+		p := m.payments[ref]
+		if ref.Tenant != n.Tenant || p.Gateway != n.Gateway || n.Payment != "" && n.Payment != ref.ID {
+			continue
+		}
+		for _, o := range p.Operations {
+			if o.ID == n.Operation || n.Operation == "" && n.GatewayID != "" && o.GatewayID == n.GatewayID {
+				n.Payment, n.Operation = ref.ID, o.ID
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sweep drops the notices that are too old to come again.
+func (m *paymentRows) sweep(now time.Time) {
+	for id, n := range m.notices {
+		if n.At.Before(now.Add(-NoticesKept)) {
+			delete(m.notices, id)
+		}
+	}
+}
