@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,6 +81,14 @@ type answer struct {
 	LagMillis   int64 `json:"lag_ms"`
 	Error       struct{ Code, Message string }
 }
+
+// A clock goes when it is told to.
+type clock struct{ ahead atomic.Int64 }
+
+var began = time.Now()
+
+func (c *clock) now() time.Time          { return began.Add(time.Duration(c.ahead.Load())) }
+func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
 // patience is how long a caller waits for an answer that does not come.
 const patience = 250 * time.Millisecond
@@ -153,3 +162,16 @@ func (h *house) wantCharges(n int) {
 		h.t.Errorf("the books have %d charges, want %d: %+v", len(got), n, got)
 	}
 }
+
+// eventually waits for a condition, at most five seconds.
+func eventually(t *testing.T, good func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); !good(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it did not happen")
+		}
+	}
+}
+
+// secretText is a secret for webhooks.
+const secretText = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -1,0 +1,179 @@
+package sandbox_test
+
+import (
+	"testing"
+
+	"github.com/oncepay/oncepay/gateway/sandbox"
+)
+
+// of is the body of a capture, void or refund of a charge.
+func of(kind, target string, amount int) body {
+	return body{"kind": kind, "payment": "pay_1", "target": target, "amount": amount, "currency": "EUR"}
+}
+
+// A story is a charge of 1000 and what is done to it.
+type story struct {
+	sentence                       string
+	cfg                            sandbox.Config
+	kind                           string // of the first operation
+	steps                          []body // in order; targets are filled in
+	status                         int    // of the last step
+	code                           string
+	captured, refunded             int64
+	voided                         bool
+	paymentMethod                  string
+	noCharge                       bool
+	elsewhere, currency, notTarget bool // the last step names another payment, currency, charge
+}
+
+func TestTheRulesOfTheOtherSide(t *testing.T) {
+	for _, row := range []story{
+		{sentence: "a charge is captured at once", kind: "charge", captured: 1000},
+		{sentence: "an authorization is not", kind: "authorize"},
+		{sentence: "all of it can be captured", kind: "authorize", steps: []body{of("capture", "", 1000)}, status: 200, captured: 1000},
+		{sentence: "a part can be captured", kind: "authorize", steps: []body{of("capture", "", 400)}, status: 200, captured: 400},
+		{sentence: "one cent more than was authorized cannot", kind: "authorize", steps: []body{of("capture", "", 1001)}, status: 422, code: "capture_exceeds_authorized"},
+		{sentence: "a capture is final unless it says otherwise", kind: "authorize",
+			steps: []body{of("capture", "", 400), of("capture", "", 1)}, status: 422, code: "already_captured", captured: 400},
+		{sentence: "parts can be captured one after the other", kind: "authorize",
+			steps: []body{of("capture", "", 400).with("final", false), of("capture", "", 600)}, status: 200, captured: 1000},
+		{sentence: "parts cannot be more than the whole", kind: "authorize",
+			steps: []body{of("capture", "", 400).with("final", false), of("capture", "", 601)}, status: 422, code: "capture_exceeds_authorized", captured: 400},
+		{sentence: "a second full capture is refused", kind: "authorize",
+			steps: []body{of("capture", "", 1000), of("capture", "", 1000)}, status: 422, code: "already_captured", captured: 1000},
+		{sentence: "a charge cannot be captured again", kind: "charge", steps: []body{of("capture", "", 1)}, status: 422, code: "already_captured", captured: 1000},
+		{sentence: "what allows one capture allows no second one", kind: "authorize", cfg: sandbox.Config{OneCapture: true},
+			steps: []body{of("capture", "", 400).with("final", false), of("capture", "", 1)}, status: 422, code: "already_captured", captured: 400},
+		{sentence: "what captures all or nothing captures no part", kind: "authorize", cfg: sandbox.Config{WholeCapture: true},
+			steps: []body{of("capture", "", 999)}, status: 422, code: "partial_capture"},
+
+		{sentence: "all that was captured can be refunded", kind: "charge", steps: []body{of("refund", "", 1000)}, status: 200, captured: 1000, refunded: 1000},
+		{sentence: "one cent more cannot", kind: "charge", steps: []body{of("refund", "", 1001)}, status: 422, code: "refund_exceeds_captured", captured: 1000},
+		{sentence: "parts can be refunded", kind: "charge", steps: []body{of("refund", "", 400), of("refund", "", 600)}, status: 200, captured: 1000, refunded: 1000},
+		{sentence: "parts cannot be more than the whole refunded", kind: "charge",
+			steps: []body{of("refund", "", 400), of("refund", "", 601)}, status: 422, code: "refund_exceeds_captured", captured: 1000, refunded: 400},
+		{sentence: "what was not captured cannot be refunded", kind: "authorize", steps: []body{of("refund", "", 1)}, status: 422, code: "refund_exceeds_captured"},
+		{sentence: "only what was captured can be refunded", kind: "authorize",
+			steps: []body{of("capture", "", 400), of("refund", "", 401)}, status: 422, code: "refund_exceeds_captured", captured: 400},
+
+		{sentence: "an authorization can be voided", kind: "authorize", steps: []body{of("void", "", 0)}, status: 200, voided: true},
+		{sentence: "a void needs no amount and no currency", kind: "authorize", steps: []body{{"kind": "void", "payment": "pay_1", "target": ""}}, status: 200, voided: true},
+		{sentence: "it cannot be voided twice", kind: "authorize", steps: []body{of("void", "", 0), of("void", "", 0)}, status: 422, code: "nothing_to_void", voided: true},
+		{sentence: "what was captured cannot be voided", kind: "authorize", steps: []body{of("capture", "", 1), of("void", "", 0)}, status: 422, code: "already_captured", captured: 1},
+		{sentence: "a charge cannot be voided", kind: "charge", steps: []body{of("void", "", 0)}, status: 422, code: "already_captured", captured: 1000},
+		{sentence: "what was voided cannot be captured", kind: "authorize", steps: []body{of("void", "", 0), of("capture", "", 1)}, status: 422, code: "voided", voided: true},
+
+		{sentence: "the currency of a capture is that of the charge", kind: "authorize", currency: true, steps: []body{of("capture", "", 1)}, status: 422, code: "currency_mismatch"},
+		{sentence: "the currency of a refund is that of the charge", kind: "charge", currency: true, steps: []body{of("refund", "", 1)}, status: 422, code: "currency_mismatch", captured: 1000},
+		{sentence: "the currency of a void is that of the charge", kind: "authorize", currency: true, steps: []body{of("void", "", 1)}, status: 422, code: "currency_mismatch"},
+		{sentence: "a charge that does not exist cannot be captured", kind: "authorize", notTarget: true, steps: []body{of("capture", "", 1)}, status: 404, code: "no_such_charge"},
+		{sentence: "a charge that does not exist cannot be voided", kind: "authorize", notTarget: true, steps: []body{of("void", "", 1)}, status: 404, code: "no_such_charge"},
+		{sentence: "a charge of another payment cannot be refunded", kind: "charge", elsewhere: true, steps: []body{of("refund", "", 1)}, status: 404, code: "no_such_charge", captured: 1000},
+		{sentence: "a charge of another payment cannot be voided", kind: "authorize", elsewhere: true, steps: []body{of("void", "", 1)}, status: 404, code: "no_such_charge"},
+		{sentence: "a declined charge cannot be refunded", kind: "charge", paymentMethod: "pm_declined", noCharge: true, steps: []body{of("refund", "", 1)}, status: 422, code: "no_money"},
+		{sentence: "a declined authorization holds nothing to void", kind: "authorize", paymentMethod: "pm_declined", noCharge: true, steps: []body{of("void", "", 1)}, status: 422, code: "nothing_to_void"},
+		{sentence: "what nobody approved cannot be captured", kind: "authorize", paymentMethod: "pm_requires_action", noCharge: true, steps: []body{of("capture", "", 1)}, status: 422, code: "no_money"},
+		{sentence: "what nobody approved can be voided", kind: "authorize", paymentMethod: "pm_requires_action", noCharge: true, steps: []body{of("void", "", 1)}, status: 200},
+	} {
+		t.Run(row.sentence, func(t *testing.T) { t.Parallel(); row.tell(t) })
+	}
+}
+
+func (s story) tell(t *testing.T) {
+	h := open(t, s.cfg)
+	if s.paymentMethod == "" {
+		s.paymentMethod = "pm_ok"
+	}
+	first := h.send("att_1", charge(s.paymentMethod).with("kind", s.kind, "amount", 1000))
+	var last answer
+	for i, step := range s.steps {
+		step = step.with("target", first.GatewayID)
+		if i == len(s.steps)-1 {
+			step = s.spoil(step)
+		}
+		last = h.send("op_"+string(rune('a'+i)), step)
+	}
+	if last.status != s.status || last.Error.Code != s.code {
+		t.Errorf("got %d %q (%s), want %d %q", last.status, last.Error.Code, last.Error.Message, s.status, s.code)
+	}
+	all := h.charges("pay_1")
+	if s.noCharge {
+		if len(all) != 0 {
+			t.Errorf("there is a charge: %+v", all)
+		}
+		return
+	}
+	got := all[0]
+	if got.Amount != 1000 || got.AmountCaptured != s.captured || got.AmountRefunded != s.refunded || got.Voided != s.voided {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func (s story) spoil(step body) body {
+	switch {
+	case s.elsewhere:
+		return step.with("payment", "pay_2")
+	case s.currency:
+		return step.with("currency", "USD")
+	case s.notTarget:
+		return step.with("target", "ch_1")
+	}
+	return step
+}
+
+// A void may name the operation, where nobody knows what the gateway called it.
+func TestAVoidOfAnOperation(t *testing.T) {
+	void := body{"kind": "void", "payment": "pay_1", "target_operation": "att_1"}
+	for _, row := range []struct {
+		sentence, kind, method string
+		void                   body
+		status                 int
+		code                   string
+		live                   int
+	}{
+		{"releases its authorization", "authorize", "pm_ok", void, 200, "", 0},
+		{"releases one that never answered", "authorize", "pm_late", void, 200, "", 0},
+		{"calls off what nobody decided", "charge", "pm_requires_action", void, 200, "", 0},
+		{"is refused once money was taken", "charge", "pm_ok", void, 422, "already_captured", 1},
+		{"is refused of what was declined", "charge", "pm_declined", void, 422, "nothing_to_void", 0},
+		{"is refused of what never came", "charge", "pm_ok", void.with("target_operation", "att_2"), 404, "no_such_operation", 1},
+		{"is refused of another payment's", "authorize", "pm_ok", void.with("payment", "pay_2"), 404, "no_such_operation", 1},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			t.Parallel()
+			h := open(t, sandbox.Config{})
+			h.sendWithin(patience, "att_1", charge(row.method).with("kind", row.kind))
+			if a := h.send("att_v", row.void); a.status != row.status || a.Error.Code != row.code {
+				t.Errorf("got %d %q, want %d %q", a.status, a.Error.Code, row.status, row.code)
+			}
+			live := 0
+			for _, c := range h.charges("pay_1") {
+				if !c.Voided {
+					live++
+				}
+			}
+			if live != row.live {
+				t.Errorf("%d charges are live, want %d", live, row.live)
+			}
+		})
+	}
+}
+
+// A hostile gateway may hold two authorizations for one id: a void of the id
+// releases both.
+func TestAVoidOfAnOperationThatRanTwice(t *testing.T) {
+	h := open(t, sandbox.Config{Hostile: true})
+	for range 2 {
+		h.send("att_1", charge("pm_ok").with("kind", "authorize"))
+	}
+	for range 2 { // hostile: the void is executed again too
+		if a := h.send("att_v", body{"kind": "void", "payment": "pay_1", "target_operation": "att_1"}); a.status != 200 {
+			t.Errorf("got %d %+v", a.status, a.Error)
+		}
+	}
+	for _, c := range h.charges("pay_1") {
+		if !c.Voided {
+			t.Errorf("still live: %+v", c)
+		}
+	}
+}
