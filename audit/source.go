@@ -38,15 +38,10 @@ type Payments interface {
 	// which they were made. Payments are in any order.
 	Payments(ctx context.Context, yield func(*pay.Payment) error) error
 
-	// References yields every reference, in any order, and what is found under it.
-	References(ctx context.Context, yield func(Reference) error) error
-}
-
-// Reference is a merchant's order and what is found under it.
-type Reference struct {
-	pay.Reference
-	Held     bool  // the payment that it names is there, and has this reference
-	Payments int64 // how many payments have this reference
+	// References yields every reference, in any order, and what is found under it:
+	// whether the payment that it names is there and has this reference, and how
+	// many payments of the tenant have it.
+	References(ctx context.Context, yield func(r pay.Reference, held bool, payments int64) error) error
 }
 
 // Structured is a Source that has more than its rows to be damaged: pages, and

@@ -127,7 +127,7 @@ var fences = map[string]func(b *bank) *engine.Changes{
 }
 
 func allOrNothing(b *bank) {
-	released := once.Record{Key: key("released"), State: once.Released, Attempt: 1}
+	released := once.Record{Key: key("released"), State: once.Released, Attempt: 1, Version: 1}
 	for name, broken := range fences {
 		b.Run(name, func(t *testing.T) {
 			b := newBank(t, b.fixture)

@@ -232,7 +232,7 @@ func (b *bank) extremeRecords() (all []once.Record) {
 	add(func(r *once.Record) { r.State, r.Answer, r.LeaseUntil = once.Claimed, once.Answer{}, times[1] })
 	add(func(r *once.Record) { r.State, r.Answer = once.Unknown, once.Answer{} })
 	add(func(r *once.Record) { r.State, r.Answer = once.Tombstone, once.Answer{} })
-	add(func(r *once.Record) { *r = once.Record{Key: r.Key, State: once.Released, Attempt: 3} })
+	add(func(r *once.Record) { *r = once.Record{Key: r.Key, State: once.Released, Attempt: 3, Version: 1} })
 	return all
 }
 

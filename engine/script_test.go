@@ -103,7 +103,7 @@ func (s *script) play(words []string) {
 		s.elsewhere(args...)
 	case "claimed": // the store holds a claim of somebody else
 		s.must(s.store.Commit(context.Background(), &engine.Changes{Ledger: &ledger.Changes{}, Keys: []once.Record{
-			{Key: once.Key{Tenant: "acme", ID: args[0]}, State: once.Claimed, Fingerprint: fingerprint("transfer alice bob 1"), Attempt: 1, LeaseUntil: s.now.Add(time.Hour)},
+			{Key: once.Key{Tenant: "acme", ID: args[0]}, State: once.Claimed, Fingerprint: fingerprint("transfer alice bob 1"), Attempt: 1, Version: 1, LeaseUntil: s.now.Add(time.Hour)},
 		}}))
 	default: // "name: command …"
 		s.submit(strings.TrimSuffix(verb, ":"), args)

@@ -9,6 +9,7 @@ import (
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
 	"github.com/oncepay/oncepay/outbox"
+	"github.com/oncepay/oncepay/pay"
 )
 
 // Snapshot is all that a [Memory] held at one moment, to be read from end to
@@ -19,7 +20,16 @@ type Snapshot struct {
 	transfers []*ledger.Transfer
 	keys      []once.Record
 	events    []outbox.Event
+	payments  []*pay.Payment
+	orders    []order
 	since     time.Time
+}
+
+// order is a reference, and what is found under it.
+type order struct {
+	pay.Reference
+	held     bool
+	payments int64
 }
 
 // Snapshot copies all that m holds.
@@ -41,7 +51,21 @@ func (m *Memory) Snapshot() *Snapshot {
 		e.Data = nil
 		s.events = append(s.events, e)
 	}
+	m.payments.snapshot(s)
 	return s
+}
+
+func (m *paymentRows) snapshot(s *Snapshot) {
+	number := map[pay.ReferenceID]int64{}
+	for _, ref := range m.made {
+		p := m.payments[ref].Clone()
+		s.payments = append(s.payments, p)
+		number[pay.ReferenceID{Tenant: p.Tenant, Reference: p.Reference}]++
+	}
+	for id, f := range m.references {
+		holder := m.payments[pay.Ref{Tenant: f.Tenant, ID: f.Payment}]
+		s.orders = append(s.orders, order{f, holder != nil && holder.Reference == f.Reference, number[id]})
+	}
 }
 
 // Accounts yields every account.
@@ -69,9 +93,20 @@ func (s *Snapshot) Events(_ context.Context, yield func(outbox.Event) error) err
 	return each(s.events, yield)
 }
 
+// Payments yields every payment.
+func (s *Snapshot) Payments(_ context.Context, yield func(*pay.Payment) error) error {
+	return each(s.payments, yield)
+}
+
+// References yields every reference, whether the payment that it names is there
+// and has it, and how many payments have it.
+func (s *Snapshot) References(_ context.Context, yield func(r pay.Reference, held bool, payments int64) error) error {
+	return each(s.orders, func(o order) error { return yield(o.Reference, o.held, o.payments) })
+}
+
 // Rows says how many rows all of it has.
 func (s *Snapshot) Rows(context.Context) (int64, error) {
-	return int64(len(s.accounts) + len(s.entries) + len(s.transfers) + len(s.keys) + len(s.events)), nil
+	return int64(len(s.accounts) + len(s.entries) + len(s.transfers) + len(s.keys) + len(s.events) + len(s.payments) + len(s.orders)), nil
 }
 
 // KeysSince says from when on every key is still known: the latest time that
