@@ -103,7 +103,7 @@ func (c Contract) nextBlind(o *Operation, k Clock) Move {
 
 // provenAbsent says whether a check must have seen the operation and did not.
 func (c Contract) provenAbsent(o *Operation) bool {
-	if o.AbsentAt.IsZero() || o.StoppedAt.IsZero() {
+	if o.AbsentAt.IsZero() || o.StoppedAt.IsZero() || o.Adrift > 0 {
 		return false
 	}
 	told := !c.LagKnown || !o.AbsentAt.Add(-o.Lag).Before(o.StoppedAt.Add(c.InFlight))
@@ -193,12 +193,12 @@ func backoff(n int64, first, most time.Duration) time.Duration {
 
 // jittered takes up to half off a pause: by the operation's id, so that those
 // that fell into doubt together do not come back together, and so that the same
-// inputs give the same answer.
+// inputs give the same answer. Whole microseconds: stores keep no more.
 func (o *Operation) jittered(d time.Duration) time.Duration {
 	h := fnv.New32a()
 	h.Write([]byte(o.ID))
 	h.Write([]byte{byte(o.Checks), byte(o.Attempt)})
-	return d - d/2*time.Duration(h.Sum32()%1024)/1024
+	return (d - d/2*time.Duration(h.Sum32()%1024)/1024).Truncate(time.Microsecond)
 }
 
 func later(a, b time.Time) time.Time {

@@ -97,6 +97,7 @@ type Operation struct {
 	LeaseUntil  time.Time // a send may be at work until then; zero: none is
 	StoppedAt   time.Time // when the last sender was known to have stopped; zero: it is not known
 	ResendUntil time.Time // the gateway promises to do it once until then; zero: it does not
+	Adrift      int64     // the first attempt whose sender was lost and may still be at it; 0: none
 
 	// Checking.
 	Checks    int64         // how often the gateway was asked

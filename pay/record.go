@@ -19,6 +19,8 @@ type Record struct {
 	Attempt int64     // of the send that it answers; 0: of a check
 	Began   time.Time // when it was asked, by the store's clock
 	Gone    bool      // whoever sent last is known to have stopped, and nothing was heard of it
+	Lost    bool      // nothing was heard of it while its lease lasted, and it may still be at it
+	Sender  int64     // Gone and Lost: the attempt that they are about; 0: the last one
 }
 
 // Needs names the payment, then the accounts of its money and the key that waits.
@@ -45,14 +47,29 @@ func (c Record) Decide(b *Book, m ledger.Moment) (Result, error) {
 	}
 	o := p.Operation(c.Operation)
 	before := *o
-	if c.Gone && !o.LeaseUntil.IsZero() {
-		o.ended(m.Now, MayHaveArrived)
-		b.note(p, m, "answer", o, "its sender is gone, and nothing was heard of it")
+	if !o.LeaseUntil.IsZero() && (c.Sender == 0 || c.Sender == o.Attempt) {
+		c.giveUp(b, p, o, m)
 	}
 	if c.Finding != nil {
 		c.take(b, p, o, m)
 	}
 	return b.settle(p, o, before, m, c.House), nil
+}
+
+// giveUp ends a send that nothing was heard of. If its sender may still be at it,
+// that the gateway has no trace of it proves nothing until it is heard of.
+func (c Record) giveUp(b *Book, p *Payment, o *Operation, m ledger.Moment) {
+	switch {
+	case c.Gone:
+		o.ended(m.Now, MayHaveArrived)
+		b.note(p, m, "answer", o, "its sender is gone, and nothing was heard of it")
+	case c.Lost && !m.Now.Before(o.LeaseUntil):
+		o.LeaseUntil, o.Exposed = zeroTime, true
+		if o.Adrift == 0 {
+			o.Adrift = o.Attempt
+		}
+		b.note(p, m, "answer", o, "nothing was heard of its sender, which may still be at it")
+	}
 }
 
 // take joins what was said with what is known.
@@ -69,8 +86,11 @@ func (c Record) take(b *Book, p *Payment, o *Operation, m ledger.Moment) {
 // what it says is true all the same.
 func (c Record) takeAnswer(b *Book, p *Payment, o *Operation, m ledger.Moment) {
 	b.note(p, m, "answer", o, c.Finding.tell())
-	if c.Attempt != o.Attempt || o.LeaseUntil.IsZero() {
+	if c.Attempt != o.Attempt || !o.StoppedAt.IsZero() {
 		return
+	}
+	if o.Adrift == c.Attempt { // nobody else is
+		o.Adrift = 0
 	}
 	o.ended(m.Now, c.Finding.Reach)
 	if c.Finding.Reach == Refused && !o.Exposed && o.Outcome == Unknown {
@@ -85,7 +105,8 @@ func (c Record) takeCheck(b *Book, p *Payment, o *Operation, m ledger.Moment) {
 		b.note(p, m, "check", o, f.tell()) // the same again is counted, not told
 	}
 	o.Checks++
-	o.CheckedAt, o.Hinted = c.Began, false
+	o.CheckedAt = c.Began
+	o.Hinted = o.Hinted && c.Began.Before(o.DueAt) // a notice that came since is not answered by it
 	if f.Outcome == Unknown {
 		o.Blanks++
 	}
