@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/oncepay/oncepay/ledger"
@@ -26,6 +27,7 @@ type Executor struct {
 	stopped chan struct{}
 
 	clock   clock
+	trust   atomic.Pointer[clockTrust] // once Keep watches the clock
 	recent  *recent
 	watches map[ledger.Ref]chan struct{} // of payments that somebody waits for; the owner's
 	meter   meter

@@ -23,10 +23,14 @@ func watchClock(cfg UpkeepConfig) *clockTrust {
 // watched is for how long it has watched, by the clock that nobody sets.
 func (c *clockTrust) watched() time.Duration { return c.uptime() - c.up }
 
+// ahead is by how much the clock that is watched has run ahead of the other. It
+// is safe for concurrent use.
+func (c *clockTrust) ahead() time.Duration { return time.Now().Round(0).Sub(c.wall) - c.watched() }
+
 // lost says whether the clock was set by more than the skew that is allowed.
 // The first time, it says so to log.
 func (c *clockTrust) lost(log *slog.Logger) bool {
-	ahead := time.Now().Round(0).Sub(c.wall) - c.watched()
+	ahead := c.ahead()
 	lost := ahead.Abs() > c.skew
 	if lost && !c.warned {
 		log.Error("the clock was set: no hold expires and no key is dropped until it is right again or the server is restarted",
@@ -34,6 +38,14 @@ func (c *clockTrust) lost(log *slog.Logger) bool {
 	}
 	c.warned = lost
 	return lost
+}
+
+// ClockLost says whether the store's time proves nothing just now about how long
+// ago something was: the machine's clock was set since Keep began, or the store's
+// stands still until the machine's has caught up. Before Keep it is trusted.
+func (e *Executor) ClockLost() bool {
+	c := e.trust.Load()
+	return c != nil && (c.ahead().Abs() > c.skew || e.Now().Sub(time.Now()) > c.skew)
 }
 
 // compare tells log if the store's clock, which never runs backwards, is ahead

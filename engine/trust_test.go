@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,4 +118,53 @@ func TestAWrongClockAtTheStartForgetsNothing(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// Whoever decides by how long ago something was asks whether that can be told:
+// not while the clock is set, in either direction, and not while the store's
+// stands still.
+func TestAClockThatIsSetIsLostUntilItIsRight(t *testing.T) {
+	for name, row := range map[string]struct {
+		since, set time.Duration // the store's last commit, from now; by how much the clock is set
+		lost       bool
+	}{
+		"a clock that nobody sets":                    {0, 0, false},
+		"one that is set within the skew":             {0, 4 * time.Minute, false},
+		"one that is set forward":                     {0, 6 * time.Minute, true},
+		"one that is set back":                        {0, -6 * time.Minute, true},
+		"a store that is ahead by less than the skew": {4 * time.Minute, 0, false},
+		"a store that is ahead of it":                 {6 * time.Minute, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newBank(t)
+				e := engine.New(m, engine.Config{Since: time.Now().Add(row.since)})
+				if e.ClockLost() {
+					t.Error("it is lost before anybody watches it")
+				}
+				began, set := time.Now(), atomic.Int64{}
+				uptime := func() time.Duration { return time.Since(began) - time.Duration(set.Load()) }
+				ctx, stop := context.WithCancel(context.Background())
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					e.Keep(ctx, m, engine.UpkeepConfig{Uptime: uptime, Log: slog.New(slog.DiscardHandler)})
+				})
+				synctest.Wait()
+				set.Store(int64(row.set))
+				if e.ClockLost() != row.lost {
+					t.Errorf("lost is %v, want %v", e.ClockLost(), row.lost)
+				}
+				set.Store(0)
+				time.Sleep(10 * time.Minute)
+				if e.ClockLost() {
+					t.Error("it is lost when it is right again")
+				}
+				stop()
+				wg.Wait()
+				if err := e.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
 }

@@ -80,6 +80,7 @@ const (
 func (e *Executor) Keep(ctx context.Context, store Upkeep, cfg UpkeepConfig) {
 	cfg = cfg.withDefaults()
 	trust := watchClock(cfg)
+	e.trust.Store(trust)
 	trust.compare(e.Now(), time.Now(), cfg.Log)
 	swept := time.Now()
 	ticker := time.NewTicker(upkeepPeriod)
