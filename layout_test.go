@@ -29,6 +29,7 @@ var layout = map[string][]string{
 
 	// edges
 	"store/sqlite":    {"access", "audit", "engine", "internal/id", "ledger", "money", "once", "outbox"},
+	"gateway":         {"pay"},
 	"gateway/sandbox": {"gateway", "internal/id", "internal/jcs", "money", "pay", "webhook"},
 
 	// faces

@@ -1,0 +1,152 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go/bulkhead"
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+	"github.com/failsafe-go/failsafe-go/ratelimiter"
+	"github.com/oncepay/oncepay/pay"
+)
+
+// door is where sends leave. It is asked twice: closed before an intent is
+// written down, and enter after it. Only the first says no.
+type door struct {
+	name   string
+	max    int64
+	places bulkhead.Bulkhead[any]
+	inside atomic.Int64 // sends that are on their way or wait to be
+
+	rate  ratelimiter.RateLimiter[any] // nil: none
+	clear atomic.Int64                 // when the last one in line may leave, in Unix nanoseconds
+
+	breaker circuitbreaker.CircuitBreaker[any] // nil: off
+	trials  trials
+}
+
+// maxLine is how long the line for the rate may be before no more are taken.
+const maxLine = time.Second
+
+func newDoor(cfg Config) *door {
+	d := &door{name: cfg.Name, max: int64(cfg.MaxSends), places: bulkhead.New[any](uint(cfg.MaxSends))}
+	if cfg.Rate > 0 {
+		d.rate = ratelimiter.NewSmooth[any](uint(cfg.Rate), time.Second)
+	}
+	b := cfg.Breaker
+	if !b.Off {
+		trials := uint(b.Trials)
+		d.trials.each = b.Trials
+		d.breaker = circuitbreaker.NewBuilder[any]().
+			WithFailureRateThreshold(b.Failures, uint(b.Sends), b.Period).
+			WithSuccessThresholdRatio(trials/2+1, trials).
+			WithDelay(b.Pause).Build()
+	}
+	return d
+}
+
+// closed says why nothing new is taken, or "".
+func (d *door) closed() string {
+	now := time.Now()
+	switch {
+	case d.broken(now):
+		return fmt.Sprintf("the gateway %s does not answer as it should just now; nothing was begun, try again in some seconds", d.name)
+	case d.inside.Load() >= d.max:
+		return fmt.Sprintf("the gateway %s has as many payments to answer as it may; nothing was begun, try again in some seconds", d.name)
+	case d.clear.Load()-now.UnixNano() > int64(maxLine):
+		return fmt.Sprintf("more is asked of the gateway %s than it takes in a second; nothing was begun, try again in some seconds", d.name)
+	default:
+		return ""
+	}
+}
+
+// broken says whether the breaker lets nothing through. A half-open one lets a
+// few, so that it can learn. They are counted as they are let in, not as they
+// return: who asks may send nothing, and must not keep others out for ever.
+func (d *door) broken(now time.Time) bool {
+	if d.breaker == nil || d.breaker.IsClosed() {
+		return false
+	}
+	if d.breaker.IsOpen() {
+		if d.breaker.RemainingDelay() > 0 {
+			return true
+		}
+		d.breaker.HalfOpen()
+	}
+	return !d.trials.take(now)
+}
+
+// trials lets so many through in each second.
+type trials struct {
+	each int
+
+	mu    sync.Mutex
+	since time.Time
+	given int
+}
+
+func (t *trials) take(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now.Sub(t.since) >= time.Second {
+		t.since, t.given = now, 0
+	}
+	t.given++
+	return t.given <= t.each
+}
+
+// enter waits for a place and for the rate, both together for at most so long.
+// Leave ends it.
+func (d *door) enter(ctx context.Context, most time.Duration) (leave func(), err error) {
+	d.inside.Add(1)
+	out := func() { d.inside.Add(-1) }
+	began := time.Now()
+	if err := d.places.AcquirePermitWithMaxWait(ctx, most); err != nil {
+		out()
+		return nil, errNoPlace
+	}
+	leave = func() { d.places.ReleasePermit(); out() }
+	if err := d.inLine(ctx, most-time.Since(began)); err != nil {
+		leave()
+		return nil, err
+	}
+	return leave, nil
+}
+
+// inLine waits until the rate lets one more out.
+func (d *door) inLine(ctx context.Context, most time.Duration) error {
+	if d.rate == nil {
+		return nil
+	}
+	wait := d.rate.TryReservePermit(max(most, 0))
+	if wait < 0 {
+		return errRate
+	}
+	if wait == 0 {
+		return nil
+	}
+	d.clear.Store(time.Now().Add(wait).UnixNano())
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// report tells the breaker what came of a send, unless that says nothing of the
+// gateway: it was we who did not send it, or gave it up.
+func (d *door) report(a Answer, f *pay.Finding) {
+	switch {
+	case d.breaker == nil, a.ours():
+	case f.Outcome == pay.Unknown && f.Reach != pay.Refused:
+		d.breaker.RecordFailure()
+	default:
+		d.breaker.RecordSuccess()
+	}
+}
