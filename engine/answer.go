@@ -26,14 +26,15 @@ func (s *Step) answer(b *batch) {
 		}
 		s.effects = append(s.effects, Effect{Answer: a})
 		if j.keyed() {
-			s.land(j, b.key(j))
+			s.land(j, b.key(j), b.outcomes[i])
 		}
 	}
 }
 
-// land ends a flight: its waiters get the answer that is now under the key. If
-// nothing was stored, the first of them leads the others on.
-func (s *Step) land(j *Job, rec once.Record) {
+// land ends a flight: its waiters get the answer that is now under the key, or
+// learn with the job that led them how far the work has come. If there is
+// neither, the first of them leads the others on.
+func (s *Step) land(j *Job, rec once.Record, o Outcome) {
 	key := j.Request.Key
 	f := s.live[key]
 	delete(s.live, key)
@@ -43,12 +44,18 @@ func (s *Step) land(j *Job, rec once.Record) {
 			continue
 		}
 		v := s.verdict(rec, w)
-		if v.Action == once.Execute {
+		atWork := w.Payment != nil && (v.Action == once.Wait || v.Action == once.Recover)
+		if v.Action == once.Execute || atWork && !o.Interim {
 			s.live[key] = &flight{waiters: f.waiters[i+1:], gone: f.gone}
 			s.queue.push(w) // over the bound, if need be: it was accepted before
 			return
 		}
-		s.effects = append(s.effects, Effect{Answer: &Answered{Job: w, Outcome: told(v)}})
+		same := told(v)
+		if atWork {
+			same = o
+			same.Began = false
+		}
+		s.effects = append(s.effects, Effect{Answer: &Answered{Job: w, Outcome: same}})
 	}
 }
 

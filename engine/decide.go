@@ -22,7 +22,7 @@ func (s *Step) tellKnown(loaded []*Job) {
 		rec := s.next.key(j)
 		if v := s.verdict(rec, j); v.Action == once.Replay || v.Action == once.Refuse {
 			s.effects = append(s.effects, Effect{Answer: &Answered{Job: j, Outcome: told(v)}})
-			s.land(j, rec)
+			s.land(j, rec, Outcome{})
 			settled = append(settled, j)
 		}
 	}

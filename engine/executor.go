@@ -168,6 +168,9 @@ func (e *Executor) shed(ctx context.Context, j *Job, o Outcome) Outcome {
 	if known, ok := e.known(j, rows.Keys[0]); ok {
 		return known
 	}
+	if s := rows.Keys[0].State; s == once.Claimed || s == once.Unknown { // something did begin
+		o.Err = ErrInProgress
+	}
 	return o
 }
 

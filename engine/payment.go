@@ -29,7 +29,7 @@ func (s *Step) decidePayment(b *batch, j *Job) Outcome {
 	case refusal != nil:
 		o.Stored = refusal.Code.Final()
 	case r.Interim:
-		o.Interim, o.Resource = true, r.Payment.Ref
+		o.Interim, o.Resource, o.Began = true, r.Payment.Ref, fresh
 	default:
 		o.Stored = true
 	}
