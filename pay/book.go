@@ -116,7 +116,13 @@ type Changes struct {
 	References []*Reference
 	Notices    []*Notice
 	Lines      []Line
+
+	same map[*Operation]bool // operations of Payments that nothing has changed
 }
+
+// Same says that an operation of a payment that was written is as it was when it
+// was loaded: a store that has it need not write it again.
+func (c *Changes) Same(o *Operation) bool { return c.same[o] }
 
 // Empty says whether nothing was written.
 func (c *Changes) Empty() bool {
@@ -142,8 +148,9 @@ type Book struct {
 
 // row is a row in the book: nil value means that it is known to be absent.
 type row[T any] struct {
-	value *T
-	dirty bool
+	value  *T
+	dirty  bool
+	before []Operation // of a payment, as they were loaded
 }
 
 // NewBook makes an empty book.
@@ -217,7 +224,10 @@ func (b *Book) PutPayment(p *Payment) {
 		b.payments[p.Ref] = r
 	}
 	if r.value == nil || r.value.Version < p.Version {
-		r.value = p
+		r.value, r.before = p, r.before[:0]
+		for _, o := range p.Operations {
+			r.before = append(r.before, *o)
+		}
 	}
 }
 
@@ -272,8 +282,23 @@ func (b *Book) PaymentChanges() (*Changes, error) {
 		if err := p.Check(); err != nil {
 			return nil, err
 		}
+		b.compare(p)
 	}
 	return &b.changes, nil
+}
+
+// compare notes which operations of a payment are as they were. They are
+// compared rather than marked, so that none that was changed can be missed.
+func (b *Book) compare(p *Payment) {
+	for i, o := range b.payments[p.Ref].before {
+		if *p.Operations[i] != o {
+			continue
+		}
+		if b.changes.same == nil {
+			b.changes.same = map[*Operation]bool{}
+		}
+		b.changes.same[p.Operations[i]] = true
+	}
 }
 
 // payment returns a payment, or nil if it does not exist.

@@ -104,14 +104,15 @@ func (c Record) takeCheck(b *Book, p *Payment, o *Operation, m ledger.Moment) {
 	if told := f.Outcome != Unknown; told || o.Checks == 0 || f.Absent != !o.AbsentAt.IsZero() {
 		b.note(p, m, "check", o, f.tell()) // the same again is counted, not told
 	}
+	began := c.Began.UTC().Truncate(time.Microsecond) // stores keep no more, and earlier proves less
 	o.Checks++
-	o.CheckedAt = c.Began
-	o.Hinted = o.Hinted && c.Began.Before(o.DueAt) // a notice that came since is not answered by it
+	o.CheckedAt = began
+	o.Hinted = o.Hinted && began.Before(o.DueAt) // a notice that came since is not answered by it
 	if f.Outcome == Unknown {
 		o.Blanks++
 	}
-	if f.Absent && o.LeaseUntil.IsZero() && c.Began.After(o.SentAt) {
-		o.AbsentAt, o.Lag = c.Began, f.Lag
+	if f.Absent && o.LeaseUntil.IsZero() && began.After(o.SentAt) {
+		o.AbsentAt, o.Lag = began, (f.Lag + time.Microsecond - 1).Truncate(time.Microsecond)
 	}
 }
 
