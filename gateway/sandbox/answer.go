@@ -3,6 +3,7 @@ package sandbox
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"strconv"
@@ -79,6 +80,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, p reply) {
 		reset(w, "")
 	case ResetWithin:
 		reset(w, "H")
+	case ResetInBody:
+		reset(w, fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			p.status, http.StatusText(p.status), len(p.body), p.body[:len(p.body)/2]))
 	}
 	if p.location != "" {
 		w.Header().Set("Location", p.location)

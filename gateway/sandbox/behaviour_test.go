@@ -30,7 +30,7 @@ func TestPaymentMethodsChooseWhatHappens(t *testing.T) {
 			t.Parallel()
 			h := open(t, sandbox.Config{})
 			for _, want := range []seen{row.first, row.repeat} {
-				a := h.sendWithin(patience, "att_1", charge(row.method))
+				a := h.try(want.status, "att_1", charge(row.method))
 				got := seen{a.status, a.Status, len(h.charges("pay_1"))}
 				if got != want || (a.status == 0) != a.unanswered() {
 					t.Errorf("got %+v (%v), want %+v", got, a.err, want)
@@ -75,7 +75,7 @@ func TestOptionsChooseForWhatComesAfterTheCharge(t *testing.T) {
 					second["options"] = options
 				}
 				second["target"] = h.send("att_1", first).GatewayID
-				if a := h.sendWithin(patience, "op_1", second); a.status != row.status {
+				if a := h.try(row.status, "op_1", second); a.status != row.status {
 					t.Errorf("got %d (%v), want %d", a.status, a.err, row.status)
 				}
 				c := h.charges("pay_1")[0]
@@ -92,7 +92,7 @@ func TestOptionsChooseForWhatComesAfterTheCharge(t *testing.T) {
 func TestALateRefundIsNotFound(t *testing.T) {
 	h := open(t, sandbox.Config{})
 	ch := h.send("att_1", charge("pm_ok")).GatewayID
-	h.sendWithin(patience, "re_1", of("refund", ch, 1250).with("options", body{"refund": "pm_late"}))
+	h.sendAndLeave("re_1", of("refund", ch, 1250).with("options", body{"refund": "pm_late"}))
 	if a := h.check("re_1"); a.status != 404 || a.LagMillis != 3000 {
 		t.Errorf("got %d with lag %d", a.status, a.LagMillis)
 	}
@@ -103,7 +103,7 @@ func TestALateRefundIsNotFound(t *testing.T) {
 func TestASlowChargeIsExecutedThoughItsSenderLeft(t *testing.T) {
 	t.Parallel()
 	h := open(t, sandbox.Config{})
-	if a := h.sendWithin(patience, "att_1", charge("pm_slow")); !a.unanswered() {
+	if a := h.sendAndLeave("att_1", charge("pm_slow")); !a.unanswered() {
 		t.Fatalf("got %d", a.status)
 	}
 	if a := h.check("att_1"); a.status != 404 {

@@ -90,27 +90,78 @@ var began = time.Now()
 func (c *clock) now() time.Time          { return began.Add(time.Duration(c.ahead.Load())) }
 func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
-// patience is how long a caller waits for an answer that does not come.
-const patience = 250 * time.Millisecond
+// waiting is how long a caller waits for an answer that is to come. For one that
+// is not, it leaves patience after the sandbox has counted what it sent.
+const (
+	waiting  = 10 * time.Second
+	patience = 80 * time.Millisecond
+)
 
-// send sends an operation and waits for the answer, as long as any sandbox needs.
-func (h *house) send(id string, b body) answer { return h.sendWithin(5*time.Second, id, b) }
-
-func (h *house) sendWithin(d time.Duration, id string, b body) answer {
+// send sends an operation and waits for the answer.
+func (h *house) send(id string, b body) answer {
 	h.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), waiting)
+	defer cancel()
+	return h.post(ctx, id, b)
+}
+
+// sendAndLeave sends an operation that will not be answered.
+func (h *house) sendAndLeave(id string, b body) answer {
+	h.t.Helper()
+	before := h.Sends(id)
+	return h.leave(func() bool { return h.Sends(id) > before }, func(ctx context.Context) answer { return h.post(ctx, id, b) })
+}
+
+// try sends an operation that is answered with a status, or 0 if it is not.
+func (h *house) try(status int, id string, b body) answer {
+	h.t.Helper()
+	if status == 0 {
+		return h.sendAndLeave(id, b)
+	}
+	return h.send(id, b)
+}
+
+// leave makes a call and leaves, some time after it is known to have arrived.
+func (h *house) leave(arrived func() bool, call func(context.Context) answer) answer {
+	h.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	came := make(chan answer, 1)
+	go func() { came <- call(ctx) }()
+	eventually(h.t, arrived)
+	select {
+	case a := <-came:
+		return a
+	case <-time.After(patience):
+		cancel()
+		return <-came
+	}
+}
+
+func (h *house) post(ctx context.Context, id string, b body) answer {
 	text, err := json.Marshal(b)
 	if err != nil {
-		h.t.Fatal(err)
+		return answer{err: err}
 	}
-	return h.do(d, "POST", "/v1/operations", text, "Idempotency-Key", id)
+	return h.do(ctx, "POST", "/v1/operations", text, "Idempotency-Key", id)
 }
 
 // check asks about an operation.
-func (h *house) check(id string) answer {
-	return h.do(5*time.Second, "GET", "/v1/operations/"+id, nil)
+func (h *house) check(id string) answer { return h.get("/v1/operations/" + id) }
+
+// checkAndLeave asks for the first time, and will not be answered.
+func (h *house) checkAndLeave(id string) answer {
+	h.t.Helper()
+	return h.leave(func() bool { return h.Checks(id) == 1 }, func(ctx context.Context) answer {
+		return h.do(ctx, "GET", "/v1/operations/"+id, nil)
+	})
 }
 
-func (h *house) get(path string) answer { return h.do(5*time.Second, "GET", path, nil) }
+func (h *house) get(path string) answer {
+	ctx, cancel := context.WithTimeout(context.Background(), waiting)
+	defer cancel()
+	return h.do(ctx, "GET", path, nil)
+}
 
 // client makes one request for each call: no redirects, no old connections.
 var client = &http.Client{
@@ -118,13 +169,10 @@ var client = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-func (h *house) do(d time.Duration, method, path string, text []byte, headers ...string) (a answer) {
-	h.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	defer cancel()
+func (h *house) do(ctx context.Context, method, path string, text []byte, headers ...string) (a answer) {
 	req, err := http.NewRequestWithContext(ctx, method, h.url+path, bytes.NewReader(text))
 	if err != nil {
-		h.t.Fatal(err)
+		return answer{err: err}
 	}
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Add(headers[i], headers[i+1])
@@ -142,8 +190,8 @@ func (h *house) do(d time.Duration, method, path string, text []byte, headers ..
 	return a
 }
 
-// unanswered says that an answer did not come in time.
-func (a answer) unanswered() bool { return errors.Is(a.err, context.DeadlineExceeded) }
+// unanswered says that no answer had come when its caller left.
+func (a answer) unanswered() bool { return errors.Is(a.err, context.Canceled) }
 
 // charges returns the truth about a payment.
 func (h *house) charges(payment string) []sandbox.Charge {
@@ -163,10 +211,10 @@ func (h *house) wantCharges(n int) {
 	}
 }
 
-// eventually waits for a condition, at most five seconds.
+// eventually waits for a condition.
 func eventually(t *testing.T, good func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !good(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(waiting); !good(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it did not happen")
 		}

@@ -45,7 +45,7 @@ func TestALookupOfWhatNeverCame(t *testing.T) {
 func TestALateChargeIsNotFoundForThreeSeconds(t *testing.T) {
 	var c clock
 	h := open(t, sandbox.Config{Now: c.now})
-	h.sendWithin(patience, "att_1", charge("pm_late"))
+	h.sendAndLeave("att_1", charge("pm_late"))
 	h.wantCharges(1)
 	for _, step := range []struct {
 		after  time.Duration
@@ -109,7 +109,7 @@ func TestAGatewayWithoutLookup(t *testing.T) {
 
 func TestALagThatIsNotTold(t *testing.T) {
 	h := open(t, sandbox.Config{LagUntold: true})
-	h.sendWithin(patience, "att_1", charge("pm_late"))
+	h.sendAndLeave("att_1", charge("pm_late"))
 	if a := h.check("att_1"); a.status != 404 || a.LagMillis != 0 {
 		t.Errorf("got %d with lag %d", a.status, a.LagMillis)
 	}

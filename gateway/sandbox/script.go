@@ -66,6 +66,7 @@ const (
 	Broken             // all of it comes, but it is no JSON
 	ResetBefore        // the connection is reset before its first byte
 	ResetWithin        // the connection is reset after its first byte
+	ResetInBody        // the connection is reset after half of its body
 	Drip               // its body comes a byte every 200 ms: it takes half a minute
 )
 
