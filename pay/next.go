@@ -43,7 +43,7 @@ const MaxSends = 20
 // It is sent (again) only
 //
 //   - if no send of it can have arrived, or
-//   - with the same id, before the gateway forgets it: after a check that settled
+//   - with the same id, before the gateway forgets it: after checks that settled
 //     nothing, or where there is no check, or
 //   - after a check that must have seen it did not: it began when the last sender
 //     had been known to have stopped for H + L.
@@ -53,7 +53,7 @@ func (c Contract) Next(o *Operation, k Clock) Move {
 	c = c.withDefaults()
 	switch {
 	case o.Hinted && c.Lookup:
-		return Move{Do: Check, At: k.Now}
+		return Move{Do: Check, At: o.hintAt(k)}
 	case o.Outcome.Final(), o.Outcome == Conflict, o.Parked != "":
 		return Move{Do: Rest}
 	case o.Outcome == ActionRequired:
@@ -61,9 +61,7 @@ func (c Contract) Next(o *Operation, k Clock) Move {
 	case !o.LeaseUntil.IsZero():
 		return Move{Do: Wait, At: o.LeaseUntil}
 	case !o.Exposed:
-		return c.sendAgain(o, k, "no send of it has reached the gateway")
-	case c.Lookup && c.LagKnown && !o.AbsentAt.IsZero() && o.Lag > c.LookupLag:
-		return Move{Do: Park, Why: "the gateway's lookup lags by more than its contract allows"}
+		return c.sendAbsent(o, k, "no send of it has reached the gateway")
 	case c.Lookup:
 		return c.nextByLookup(o, k)
 	default:
@@ -75,12 +73,14 @@ func (c Contract) Next(o *Operation, k Clock) Move {
 // arrived.
 func (c Contract) nextByLookup(o *Operation, k Clock) Move {
 	switch {
+	case c.LagKnown && !o.AbsentAt.IsZero() && o.Lag > c.LookupLag:
+		return Move{Do: Park, Why: "the gateway's lookup lags by more than its contract allows"}
 	case c.provenAbsent(o) && k.Jumped:
 		return Move{Do: Park, Why: "the clock has jumped: how old the gateway's answer is cannot be told"}
 	case c.provenAbsent(o):
-		return c.sendAgain(o, k, "the gateway has no trace of it")
-	case c.checkedSince(o) && c.mayRepeat(o, k):
-		return c.sendAgain(o, k, "")
+		return c.sendAbsent(o, k, "the gateway has no trace of it")
+	case o.checkedSince() && c.mayRepeat(o, k):
+		return Move{Do: Send, At: o.sendAt()}
 	case k.Now.After(o.CreatedAt.Add(c.Patience)):
 		return Move{Do: Park, Why: "the gateway could not say what became of it"}
 	default:
@@ -93,7 +93,7 @@ func (c Contract) nextBlind(o *Operation, k Clock) Move {
 	until := later(o.StoppedAt, o.SentAt).Add(c.LookupLag + c.InFlight)
 	switch {
 	case c.mayRepeat(o, k):
-		return c.sendAgain(o, k, "")
+		return Move{Do: Send, At: o.sendAt()}
 	case k.Now.Before(until): // its notice may still come
 		return Move{Do: Wait, At: until}
 	default:
@@ -106,13 +106,12 @@ func (c Contract) provenAbsent(o *Operation) bool {
 	if o.AbsentAt.IsZero() || o.StoppedAt.IsZero() || o.Adrift > 0 {
 		return false
 	}
-	told := !c.LagKnown || !o.AbsentAt.Add(-o.Lag).Before(o.StoppedAt.Add(c.InFlight))
-	return told && !o.AbsentAt.Before(o.StoppedAt.Add(c.LookupLag+c.InFlight))
+	return !o.AbsentAt.Before(o.StoppedAt.Add(c.LookupLag + c.InFlight))
 }
 
 // checkedSince says whether a check has settled nothing since the last send: it
 // found nothing yet, or several told nothing at all.
-func (c Contract) checkedSince(o *Operation) bool {
+func (o *Operation) checkedSince() bool {
 	return !o.AbsentAt.IsZero() || o.Blanks >= blanksBeforeRepeat
 }
 
@@ -120,14 +119,15 @@ func (c Contract) checkedSince(o *Operation) bool {
 // tried instead: a gateway that is down answers neither.
 const blanksBeforeRepeat = 3
 
-// mayRepeat says whether the gateway still promises to do the operation once,
-// also for a send that takes as long as one can.
+// mayRepeat says whether an operation that may have arrived may be sent again all
+// the same: the gateway still promises to do it once, also for a send that takes
+// as long as one can.
 func (c Contract) mayRepeat(o *Operation, k Clock) bool {
 	until := o.FirstSentAt.Add(c.Window - c.InFlight - c.Skew)
-	if o.ResendUntil.Before(until) {
+	if o.ResendUntil.Before(until) { // the contract was another one then
 		until = o.ResendUntil
 	}
-	return c.Window > 0 && !k.Jumped && !o.ResendUntil.IsZero() && k.Now.Add(c.Lease()).Before(until)
+	return c.Window > 0 && !k.Jumped && !o.ResendUntil.IsZero() && k.Now.Add(c.Lease()).Before(until) && !c.sentEnough(o, k)
 }
 
 // resendUntil is until when an operation that is first sent now may be repeated.
@@ -139,20 +139,19 @@ func (c Contract) resendUntil(now time.Time) time.Time {
 	return now.Add(c.Window - c.InFlight - c.Skew)
 }
 
-// sendAgain sends an operation that may be sent, unless it is too late or was
-// too often. Proof is why it certainly has not happened; "" if that is not known.
-func (c Contract) sendAgain(o *Operation, k Clock, proof string) Move {
-	old := k.Now.After(o.CreatedAt.Add(c.ResendFor)) || o.Attempt >= MaxSends
-	switch {
-	case old && proof != "":
+// sendAbsent sends an operation that certainly has not happened, for the reason
+// that is given, or drops it.
+func (c Contract) sendAbsent(o *Operation, k Clock, proof string) Move {
+	if c.sentEnough(o, k) {
 		return Move{Do: Drop, Why: proof}
-	case old && c.Lookup && k.Now.Before(o.CreatedAt.Add(c.Patience)):
-		return Move{Do: Check, At: c.checkAt(o)}
-	case old:
-		return Move{Do: Park, Why: "it was sent as often and as long as it may be, and there is no answer"}
-	default:
-		return Move{Do: Send, At: o.sendAt()}
 	}
+	return Move{Do: Send, At: o.sendAt()}
+}
+
+// sentEnough says whether an operation is not to be sent any more, though it
+// could be.
+func (c Contract) sentEnough(o *Operation, k Clock) bool {
+	return k.Now.After(o.CreatedAt.Add(c.ResendFor)) || o.Attempt >= MaxSends
 }
 
 // sendAt spaces sends out, the more the more there were.
@@ -177,13 +176,29 @@ func (c Contract) checkAt(o *Operation) time.Time {
 	return at
 }
 
-// watch is Next while a customer acts at the gateway, whose notice may be lost.
+// hintAt is when a notice is looked into: at once, and then, for an operation that
+// nothing else looks after, less and less often until the gateway answers.
+func (o *Operation) hintAt(k Clock) time.Time {
+	if o.open() || o.Blanks == 0 {
+		return k.Now
+	}
+	return o.CheckedAt.Add(o.jittered(backoff(o.Blanks, 500*time.Millisecond, time.Minute)))
+}
+
+// hintChecks is how many checks that the gateway does not answer a notice is worth
+// where nothing else is to be found out: over an hour, and it was up just now.
+const hintChecks = 100
+
+// watch is Next while a customer acts at the gateway, whose notice may be lost:
+// it is asked less and less often, for as long as customers are waited for. After
+// that only a notice or a client has it asked.
 func (c Contract) watch(o *Operation, k Clock) Move {
 	if !c.Lookup || k.Now.After(o.CreatedAt.Add(c.Patience)) {
 		return Move{Do: Rest}
 	}
-	age := later(o.CheckedAt, o.UpdatedAt).Sub(o.CreatedAt)
-	return Move{Do: Check, At: later(o.CheckedAt, o.UpdatedAt).Add(min(max(age, 10*time.Second), time.Hour))}
+	last := later(o.CheckedAt, o.SentAt)
+	pause := min(max(last.Sub(o.CreatedAt), 10*time.Second), time.Hour)
+	return Move{Do: Check, At: last.Add(pause)}
 }
 
 // backoff doubles a pause n times, up to a most.
