@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -30,15 +31,15 @@ type Reader func(Answer) (pay.Finding, bool)
 func (a Answer) OfSend(read Reader) pay.Finding {
 	switch {
 	case !a.Left:
-		return pay.Finding{Reach: pay.NeverLeft, Detail: a.detail()}
+		return pay.Finding{Reach: pay.NeverLeft, Detail: a.Detail()}
 	case a.Err != nil || !a.tells():
-		return pay.Finding{Detail: a.detail()}
+		return pay.Finding{Detail: a.Detail()}
 	}
 	f, ok := read(a)
 	if !ok || !a.allows(&f) {
 		return pay.Finding{Detail: a.unreadable()}
 	}
-	f.Detail = a.detail()
+	f.Detail = cmp.Or(f.Detail, a.Detail())
 	return f
 }
 
@@ -58,13 +59,13 @@ func (a Answer) allows(f *pay.Finding) bool {
 // OfCheck is what a check came to.
 func (a Answer) OfCheck(read Reader) pay.Finding {
 	if !a.Left || a.Err != nil || !a.tells() {
-		return pay.Finding{Detail: a.detail()}
+		return pay.Finding{Detail: a.Detail()}
 	}
 	f, ok := read(a)
 	if !ok || f.Absent && f.Outcome != pay.Unknown {
 		return pay.Finding{Detail: a.unreadable()}
 	}
-	f.Reach = pay.MayHaveArrived
+	f.Reach, f.Detail = pay.MayHaveArrived, cmp.Or(f.Detail, a.Detail())
 	return f
 }
 
@@ -79,7 +80,8 @@ func (a Answer) tells() bool {
 	return 200 <= a.Status && a.Status < 300 || 400 <= a.Status && a.Status < 500
 }
 
-func (a Answer) detail() string {
+// Detail says what came, for people: never anything from a body.
+func (a Answer) Detail() string {
 	if a.Err != nil {
 		return explain(a.Err, a.Left)
 	}
