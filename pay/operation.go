@@ -154,6 +154,7 @@ const (
 	ToCancel
 	ToRefund
 	ToResolve
+	ToCheck // to have the gateway asked
 )
 
 func nameOf(of string, names []string, v uint8) string {
