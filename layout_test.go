@@ -28,7 +28,7 @@ var layout = map[string][]string{
 	"audit":        {"internal/jcs", "ledger", "money", "once", "outbox", "pay"},
 
 	// edges
-	"store/sqlite":    {"access", "audit", "engine", "internal/id", "ledger", "money", "once", "outbox"},
+	"store/sqlite":    {"access", "audit", "engine", "internal/id", "ledger", "money", "once", "outbox", "pay"},
 	"gateway":         {"pay"},
 	"gateway/sandbox": {"gateway", "internal/id", "internal/jcs", "money", "pay", "webhook"},
 
@@ -39,8 +39,9 @@ var layout = map[string][]string{
 	"contract": {"audit", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay"},
 	"sim":      {"audit", "engine", "internal/id", "ledger", "money", "once", "outbox"},
 	"bench":    {},
+	"demo":     {},
 
-	"cmd/oncepay": {"access", "audit", "bench", "engine", "internal/id", "ledger", "once", "sim", "store/sqlite", "web"},
+	"cmd/oncepay": {"access", "audit", "bench", "demo", "engine", "gateway", "gateway/sandbox", "internal/id", "ledger", "once", "pay", "processor", "sim", "store/sqlite", "web"},
 }
 
 // core rooms compile the standard library and nothing else.
