@@ -67,6 +67,9 @@ func (c Contract) withDefaults() Contract {
 	return c
 }
 
+// Wait is how long a send, or a check, waits for its answer.
+func (c Contract) Wait() time.Duration { return c.withDefaults().Timeout }
+
 // Lease is how long a send may be unheard of before it is taken for vanished:
 // its timeout and what it takes to be written down.
 func (c Contract) Lease() time.Duration { return c.withDefaults().Timeout + leaseMargin }
@@ -76,6 +79,7 @@ const leaseMargin = 5 * time.Second
 // Terms are a gateway as a command sees it.
 type Terms struct {
 	Contract Contract
+	Untold   bool   // it has not said yet what it promises: nothing is decided by Contract
 	Closed   string // why it takes nothing new just now: its breaker is open, or it has too much to do; "" if it does
 }
 

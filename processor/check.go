@@ -1,0 +1,136 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/pay"
+)
+
+// question is what a gateway is to be asked.
+type question struct {
+	payment   *pay.Payment
+	operation *pay.Operation
+	fate      fate
+}
+
+// fate is what is known of whoever sent an operation last, if nothing was heard
+// of it.
+type fate struct{ gone, lost bool }
+
+// fateOf judges by the lease, and by what this process is at. The order matters:
+// if this process was paused between writing a send down and beginning it, and
+// the lease is over when it is asked, then it is over for the send as well.
+func (p *Processor) fateOf(o *pay.Operation) fate {
+	now := p.exec.Now()
+	over := !now.Before(o.LeaseUntil)
+	switch {
+	case o.LeaseUntil.IsZero():
+		return fate{}
+	case o.Owner == p.cfg.Process:
+		sending := p.isSending(o)
+		return fate{gone: over && !sending, lost: over && sending}
+	default:
+		return fate{gone: p.cfg.Exclusive, lost: over && !p.cfg.Exclusive}
+	}
+}
+
+// inquire asks a gateway, and has recorded what it said. The caller has a slot of
+// the desk, and has begun q.
+func (p *Processor) inquire(d *desk, what question, q *inquiry) {
+	o := what.operation
+	r := pay.Record{
+		Ref: what.payment.Ref, Operation: o.ID, Began: p.exec.Now(),
+		Gone: what.fate.gone, Lost: what.fate.lost, Sender: o.Attempt,
+	}
+	f := p.checkOnce(d, what.payment.Call(o))
+	r.Finding = &f
+	d.answered(o.ID, q, p.record(d, r, o))
+}
+
+func (p *Processor) checkOnce(d *desk, call pay.Call) pay.Finding {
+	d.meter.checked.Add(1)
+	d.meter.checking.Add(1)
+	defer d.meter.checking.Add(-1)
+	ctx, cancel := context.WithTimeout(context.Background(), d.conn.Terms().Contract.Wait())
+	defer cancel()
+	return p.guarded(d, call, func() pay.Finding { return d.conn.Check(ctx, call) })
+}
+
+// Check asks the gateway what became of a payment: of every operation whose
+// outcome is open or in doubt, or else of its charge. It returns when the answers
+// are recorded, or ctx ends; what was begun goes on. It fails with ErrNoPayment,
+// ErrNoGateway, ErrCannotAsk or ErrClosed, or because the store does.
+func (p *Processor) Check(ctx context.Context, ref pay.Ref) error {
+	rows, err := p.cfg.Store.Load(ctx, engine.Need{Payments: pay.Rows{Payments: []pay.Ref{ref}}})
+	if err != nil {
+		return fmt.Errorf("check %s: %w", ref.ID, err)
+	}
+	if len(rows.Payments) == 0 {
+		return ErrNoPayment
+	}
+	payment := rows.Payments[0]
+	d := p.desks[payment.Gateway]
+	switch {
+	case d == nil:
+		return fmt.Errorf("%w: %s", ErrNoGateway, payment.Gateway)
+	case !d.conn.Terms().Contract.Lookup:
+		return fmt.Errorf("%w: %s", ErrCannotAsk, payment.Gateway)
+	}
+	var wrong []error
+	for _, o := range doubtful(payment) {
+		wrong = append(wrong, p.checkNow(ctx, d, question{payment, o, p.fateOf(o)}))
+	}
+	return errors.Join(wrong...)
+}
+
+// doubtful are the operations that are worth asking about.
+func doubtful(p *pay.Payment) (all []*pay.Operation) {
+	for _, o := range p.Operations {
+		if !o.Outcome.Final() || o.Parked != "" {
+			all = append(all, o)
+		}
+	}
+	if len(all) == 0 && p.Charge() != nil {
+		all = append(all, p.Charge())
+	}
+	return all
+}
+
+// checkNow asks, or waits for somebody who does. One who began before may have
+// seen less, so only the second one that is waited for counts.
+func (p *Processor) checkNow(ctx context.Context, d *desk, what question) error {
+	for range 2 {
+		q, begun := d.ask(what.operation.ID)
+		if begun {
+			go p.inquireInTurn(ctx, d, what, q)
+		}
+		select {
+		case <-q.done:
+			if begun || q.err != nil {
+				return q.err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// inquireInTurn asks when there is a slot, unless the caller gave up before.
+func (p *Processor) inquireInTurn(ctx context.Context, d *desk, what question, q *inquiry) {
+	if !p.enter() {
+		d.answered(what.operation.ID, q, ErrClosed)
+		return
+	}
+	defer p.leave()
+	select {
+	case d.slots <- struct{}{}:
+		defer func() { <-d.slots }()
+		p.inquire(d, what, q)
+	case <-ctx.Done():
+		d.answered(what.operation.ID, q, ctx.Err())
+	}
+}

@@ -1,0 +1,130 @@
+package processor
+
+import (
+	"sync"
+	"time"
+
+	"github.com/oncepay/oncepay/pay"
+)
+
+// desk is where what is due at a gateway waits, and who is asking it.
+type desk struct {
+	name  string
+	conn  Connector
+	slots chan struct{} // one for each check at work
+
+	mu      sync.Mutex
+	queue   fairQueue
+	held    map[string]struct{}  // operations that wait, or are being looked at
+	asking  map[string]*inquiry  // operations that the gateway is being asked about
+	resting map[string]time.Time // operations that are left alone until then
+	wake    chan struct{}        // the queue has something
+
+	meter gatewayMeter
+}
+
+// inquiry is a check that others may wait for.
+type inquiry struct {
+	done chan struct{}
+	err  error
+}
+
+// Limits of a desk.
+const (
+	maxHeld    = 65_536 // waiting operations: some 20 MB; the others are in the store
+	maxResting = 10_000
+)
+
+func newDesk(name string, c Connector, checks int) *desk {
+	return &desk{
+		name: name, conn: c, slots: make(chan struct{}, checks), queue: newFairQueue(),
+		held: map[string]struct{}{}, asking: map[string]*inquiry{}, resting: map[string]time.Time{}, wake: make(chan struct{}, 1),
+	}
+}
+
+// put has an operation looked at, unless it is already, rests, or there is no
+// place: then it is found again later.
+func (d *desk) put(x pay.Due) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, held := d.held[x.Operation]; held || len(d.held) >= maxHeld || d.rests(x.Operation) {
+		return
+	}
+	d.held[x.Operation] = struct{}{}
+	d.queue.push(x)
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// rests says whether an operation is to be left alone. The caller holds mu.
+func (d *desk) rests(operation string) bool {
+	until, rests := d.resting[operation]
+	if rests && time.Now().After(until) {
+		delete(d.resting, operation)
+		return false
+	}
+	return rests
+}
+
+func (d *desk) rest(operation string, until time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.resting) >= maxResting {
+		clear(d.resting)
+	}
+	d.resting[operation] = until
+}
+
+// take takes up to n operations, one of each tenant in turn.
+func (d *desk) take(n int) []pay.Due {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var taken []pay.Due
+	for d.queue.size > 0 && len(taken) < n {
+		taken = append(taken, d.queue.pop())
+	}
+	if d.queue.size > 0 {
+		select {
+		case d.wake <- struct{}{}:
+		default:
+		}
+	}
+	return taken
+}
+
+// release says that an operation was looked at: it may be put again.
+func (d *desk) release(operation string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.held, operation)
+}
+
+// known is how many operations the store will name again though they are known
+// to be due: they wait here, or rest.
+func (d *desk) known() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.held) + len(d.resting)
+}
+
+// ask begins a check of an operation, or returns the one that is at work.
+func (d *desk) ask(operation string) (q *inquiry, begun bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if q := d.asking[operation]; q != nil {
+		return q, false
+	}
+	q = &inquiry{done: make(chan struct{})}
+	d.asking[operation] = q
+	return q, true
+}
+
+func (d *desk) answered(operation string, q *inquiry, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.asking, operation)
+	q.err = err
+	close(q.done)
+}

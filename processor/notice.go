@@ -1,0 +1,78 @@
+package processor
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/pay"
+)
+
+// Notice takes a webhook that a gateway sent to a tenant's endpoint: the raw bytes
+// of its body, and its headers. It returns nil when the webhook is written down,
+// however often it came before; the gateway is asked about it soon after. One
+// about a payment that is not known is kept until it is.
+//
+// It fails with ErrNoGateway, with what the connector has against it (for one, its
+// signature), or because it could not be written down: then the gateway should
+// send it again.
+func (p *Processor) Notice(ctx context.Context, gateway, tenant string, h http.Header, body []byte) error {
+	d := p.desks[gateway]
+	if d == nil {
+		return fmt.Errorf("%w: %s", ErrNoGateway, gateway)
+	}
+	n, finding, err := p.read(d, tenant, h, body)
+	if err != nil {
+		d.meter.refused.Add(1)
+		return err
+	}
+	n.Tenant, n.Gateway = tenant, gateway
+	take := pay.TakeNotice{Notice: n, Finding: finding, House: p.House()}
+	if o := p.exec.Do(ctx, &engine.Job{Tenant: tenant, Payment: take}); o.Err != nil {
+		return fmt.Errorf("take a notice of %s: %w", gateway, o.Err)
+	}
+	d.meter.notices.Add(1)
+	return nil
+}
+
+// read has the connector read a webhook: by the machine's clock, as its sender
+// signed it by a machine's clock.
+func (p *Processor) read(d *desk, tenant string, h http.Header, body []byte) (n pay.Notice, f pay.Finding, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			d.meter.panics.Add(1)
+			p.cfg.Log.Error("the connector of a gateway has a defect; its webhook is not taken",
+				"gateway", d.name, "cause", cause, "stack", string(debug.Stack()))
+			err = fmt.Errorf("the connector of %s has a defect", d.name)
+		}
+	}()
+	return d.conn.Notice(tenant, h, body, time.Now().UTC())
+}
+
+// match takes the notices that were kept and whose payment, or operation, is
+// there by now.
+func (p *Processor) match(ctx context.Context) {
+	kept, err := p.cfg.Store.Matchable(ctx, matchLimit)
+	if err != nil {
+		if ctx.Err() == nil {
+			p.cfg.Log.Warn("notices that were kept could not be read; they are read again", "err", err)
+		}
+		return
+	}
+	if len(kept) == 0 {
+		return
+	}
+	house := p.House()
+	jobs := make([]*engine.Job, len(kept))
+	for i, n := range kept {
+		jobs[i] = &engine.Job{Tenant: n.Tenant, Payment: pay.TakeNotice{Notice: n, House: house}}
+	}
+	for i, o := range p.exec.DoAll(ctx, jobs) {
+		if o.Err != nil && ctx.Err() == nil {
+			p.cfg.Log.Warn("a notice that was kept could not be taken; it is taken later", "payment", kept[i].Payment, "err", o.Err)
+		}
+	}
+}

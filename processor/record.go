@@ -1,0 +1,72 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/ledger"
+	"github.com/oncepay/oncepay/pay"
+)
+
+// filing is a Record that tells what came of it.
+type filing struct {
+	pay.Record
+	parked  bool // it waits for a human
+	settled bool // its outcome is final
+}
+
+// Decide is the Record's. It may be called again: the last time counts.
+func (f *filing) Decide(b *pay.Book, m ledger.Moment) (pay.Result, error) {
+	r, err := f.Record.Decide(b, m)
+	if err == nil {
+		f.parked, f.settled = r.Operation.Parked != "" || r.Operation.Outcome == pay.Conflict, r.Operation.Outcome.Final()
+	}
+	return r, err
+}
+
+// record has r committed, however long that takes: what a gateway said must not
+// get lost because the store is busy. It gives up if the executor was closed, or
+// has a defect; then the gateway will be asked again. Before is the operation as
+// it was when the gateway was asked.
+func (p *Processor) record(d *desk, r pay.Record, before *pay.Operation) error {
+	f := &filing{Record: r}
+	for try := 0; ; try++ {
+		f.House = p.House()
+		err := p.exec.Do(context.Background(), &engine.Job{Tenant: r.Tenant, Payment: f}).Err
+		switch {
+		case err == nil:
+			d.count(f, before)
+			return nil
+		case !errors.Is(err, engine.ErrOverloaded) && !errors.Is(err, engine.ErrUnavailable):
+			p.unrecorded(d, r, err)
+			return err
+		}
+		d.meter.retried.Add(1)
+		time.Sleep(retryPause(try))
+	}
+}
+
+// unrecorded leaves an operation alone for a while whose answer cannot be
+// recorded: it would be asked about all the time.
+func (p *Processor) unrecorded(d *desk, r pay.Record, err error) {
+	if errors.Is(err, engine.ErrClosed) {
+		return
+	}
+	p.cfg.Log.Error("what a gateway said could not be recorded; it is asked again later",
+		"payment", r.ID, "operation", r.Operation, "err", err)
+	d.rest(r.Operation, time.Now().Add(restTime))
+}
+
+// restTime is how long an operation is left alone that a defect keeps from being
+// recorded.
+const restTime = time.Minute
+
+// retryPause spaces the tries of a record out: 10 ms, doubled up to about 2 s, up
+// to half of it taken off so that those who wait do not come back together.
+func retryPause(try int) time.Duration {
+	d := 10 * time.Millisecond << min(try, 8)
+	return d - rand.N(d/2)
+}

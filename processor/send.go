@@ -1,0 +1,91 @@
+package processor
+
+import (
+	"context"
+	"runtime/debug"
+	"time"
+
+	"github.com/oncepay/oncepay/pay"
+)
+
+// Act carries an order out, in a goroutine of its own: it never waits. It is
+// engine.Config.Act.
+func (p *Processor) Act(o *pay.Order) {
+	acted := time.Now()
+	d := p.desks[o.Payment.Gateway]
+	switch {
+	case d == nil: // it stays written down, like all that is due there
+	case o.Attempt == 0: // a check: it is due, so that it is found again if there is no place now
+		d.put(pay.Due{Ref: o.Payment.Ref, Operation: o.Operation, Gateway: o.Payment.Gateway})
+	case p.beginSend(o):
+		go p.send(d, o, acted)
+	}
+}
+
+// beginSend notes that this process is at a send, so that nobody takes it for
+// gone.
+func (p *Processor) beginSend(o *pay.Order) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closing {
+		return false
+	}
+	p.busy++
+	p.sending[attempt{o.Operation, o.Attempt}] = struct{}{}
+	return true
+}
+
+func (p *Processor) endSend(a attempt) {
+	p.mu.Lock()
+	delete(p.sending, a)
+	p.mu.Unlock()
+	p.leave()
+}
+
+// isSending says whether this process is at the operation's last send.
+func (p *Processor) isSending(o *pay.Operation) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, at := p.sending[attempt{o.ID, o.Attempt}]
+	return at
+}
+
+// send sends an operation and has its answer recorded.
+func (p *Processor) send(d *desk, o *pay.Order, acted time.Time) {
+	defer p.endSend(attempt{o.Operation, o.Attempt})
+	r := pay.Record{Ref: o.Payment.Ref, Operation: o.Operation, Attempt: o.Attempt, Began: p.exec.Now()}
+	f := p.sendOnce(d, o, acted)
+	r.Finding = &f
+	p.record(d, r, o.Payment.Operation(o.Operation))
+}
+
+// sendOnce makes the request. What is too late is not sent: this process was
+// paused after it wrote the send down, and somebody may have taken it over.
+func (p *Processor) sendOnce(d *desk, o *pay.Order, acted time.Time) pay.Finding {
+	op := o.Payment.Operation(o.Operation)
+	contract := d.conn.Terms().Contract
+	call := o.Payment.Call(op)
+	if !p.exec.Now().Before(op.LeaseUntil) || time.Since(acted) >= contract.Lease() {
+		d.meter.late.Add(1)
+		return pay.Finding{Reach: pay.NeverLeft, Detail: "this server was paused before it could be sent"}
+	}
+	d.meter.sent.Add(1)
+	d.meter.sending.Add(1)
+	defer d.meter.sending.Add(-1)
+	ctx, cancel := context.WithTimeout(context.Background(), contract.Wait())
+	defer cancel()
+	return p.guarded(d, call, func() pay.Finding { return d.conn.Send(ctx, call) })
+}
+
+// guarded makes a panic of a connector what it is to us: nothing was heard.
+func (p *Processor) guarded(d *desk, c pay.Call, ask func() pay.Finding) (f pay.Finding) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			d.meter.panics.Add(1)
+			p.cfg.Log.Error("the connector of a gateway has a defect; its answer counts as unknown",
+				"gateway", d.name, "payment", c.Payment, "operation", c.Operation, "cause", cause, "stack", string(debug.Stack()))
+			f = pay.Finding{Detail: "the connector has a defect"}
+		}
+	}()
+	return ask()
+}

@@ -1,0 +1,324 @@
+package processor_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/pay"
+)
+
+// side is a little gateway with books. By its contract it does an operation once
+// within the window; without a window every send is one more execution.
+type side struct {
+	mu       sync.Mutex
+	contract pay.Contract
+	closed   string
+	books    map[string][]execution // by operation
+	sends    map[string]int         // requests that reached it
+	checks   map[string]int
+	order    []string // operations in the order in which it was asked about them
+	asking   int
+	mostAsks int // how many checks were at work at once at most
+
+	// fault says what goes wrong with the n-th send of an operation, from 1. nil:
+	// nothing.
+	fault func(c pay.Call, n int) fault
+	ask   func(c pay.Call) // runs in every check, before it looks
+}
+
+// execution is something that the gateway did.
+type execution struct {
+	id     string
+	call   pay.Call
+	status pay.Outcome
+	at     time.Time
+}
+
+// fault is what goes wrong with a send.
+type fault struct {
+	panics   bool
+	hangs    bool          // it never arrives, and there is no answer
+	late     time.Duration // it arrives so long after it was sent; the sender waits for its answer as long as it may
+	slow     time.Duration // it is done at once and answered so late
+	mute     bool          // it is done, and there is no answer
+	declines bool
+	acts     bool // the customer must do something
+}
+
+func newSide(c pay.Contract) *side {
+	return &side{contract: c, books: map[string][]execution{}, sends: map[string]int{}, checks: map[string]int{}}
+}
+
+// mild is a gateway that does things once; hostile one that never does.
+var (
+	mild    = pay.Contract{Window: 24 * time.Hour, Lookup: true, LookupLag: 4 * time.Second, InFlight: 4 * time.Second, Timeout: 3 * time.Second, ManyCaptures: true, PartialCapture: true}
+	hostile = pay.Contract{Lookup: true, LookupLag: 4 * time.Second, InFlight: 4 * time.Second, Timeout: 3 * time.Second}
+	blind   = pay.Contract{Timeout: 3 * time.Second, LookupLag: 4 * time.Second, InFlight: 4 * time.Second}
+)
+
+// execute does what is asked.
+func (s *side) execute(c pay.Call, f fault) pay.Finding {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	done := s.books[c.Operation]
+	if s.contract.Window > 0 && len(done) > 0 && time.Since(done[0].at) < s.contract.Window {
+		return done[0].finding()
+	}
+	x := execution{id: fmt.Sprintf("ch_%s_%d", c.Operation, len(done)), call: c, status: pay.Done, at: time.Now()}
+	switch {
+	case f.declines:
+		x.status = pay.Declined
+	case f.acts:
+		x.status = pay.ActionRequired
+	}
+	s.books[c.Operation] = append(done, x)
+	return x.finding()
+}
+
+func (x execution) finding() pay.Finding {
+	f := pay.Finding{Outcome: x.status, Amount: x.call.Amount, Currency: x.call.Currency, GatewayID: x.id}
+	if x.status == pay.Declined {
+		f.Failure = pay.Failure{Code: "card_declined"}
+	}
+	return f
+}
+
+// finish has the customer act.
+func (s *side) finish(operation string, as pay.Outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.books[operation][0].status = as
+}
+
+func (s *side) send(ctx context.Context, c pay.Call) pay.Finding {
+	s.mu.Lock()
+	s.sends[c.Operation]++
+	n := s.sends[c.Operation]
+	s.mu.Unlock()
+	var f fault
+	if s.fault != nil {
+		f = s.fault(c, n)
+	}
+	silence := func() pay.Finding {
+		<-ctx.Done()
+		return pay.Finding{Detail: "no answer"}
+	}
+	switch {
+	case f.panics:
+		panic("the connector has a defect")
+	case f.hangs:
+		return silence()
+	case f.late > 0:
+		go func() {
+			time.Sleep(f.late)
+			s.execute(c, f)
+		}()
+		return silence()
+	}
+	found := s.execute(c, f)
+	if f.mute {
+		return silence()
+	}
+	select {
+	case <-time.After(f.slow):
+		return found
+	case <-ctx.Done():
+		return pay.Finding{Detail: "no answer"}
+	}
+}
+
+func (s *side) check(c pay.Call) pay.Finding {
+	s.mu.Lock()
+	s.checks[c.Operation]++
+	s.order = append(s.order, c.Operation)
+	s.asking++
+	s.mostAsks = max(s.mostAsks, s.asking)
+	s.mu.Unlock()
+	if s.ask != nil {
+		s.ask(c)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asking--
+	var seen []execution
+	for _, x := range s.books[c.Operation] {
+		if time.Since(x.at) >= s.contract.LookupLag {
+			seen = append(seen, x)
+		}
+	}
+	switch len(seen) {
+	case 0:
+		return pay.Finding{Absent: true}
+	case 1:
+		return seen[0].finding()
+	}
+	f := seen[0].finding()
+	f.Outcome, f.Amount = pay.Conflict, f.Amount*int64(len(seen))
+	return f
+}
+
+// executions returns how often something was done for an operation.
+func (s *side) executions(operation string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.books[operation])
+}
+
+// doubled names an operation that was done more than once; "" is none.
+func (s *side) doubled() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for operation, x := range s.books {
+		if len(x) > 1 {
+			return operation
+		}
+	}
+	return ""
+}
+
+// line is a process's connection to a side: it dies with the process.
+type line struct {
+	*side
+	life *life
+}
+
+func (l *line) Terms() pay.Terms {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return pay.Terms{Contract: l.contract, Closed: l.closed}
+}
+
+func (l *line) Send(ctx context.Context, c pay.Call) pay.Finding {
+	if l.life.step("send: before it leaves") {
+		<-ctx.Done()
+		return pay.Finding{}
+	}
+	f := l.send(ctx, c)
+	if l.life.step("send: answered") {
+		return pay.Finding{}
+	}
+	return f
+}
+
+func (l *line) Check(ctx context.Context, c pay.Call) pay.Finding {
+	if l.life.step("check: before it leaves") {
+		<-ctx.Done()
+		return pay.Finding{}
+	}
+	f := l.check(c)
+	if l.life.step("check: answered") || ctx.Err() != nil {
+		return pay.Finding{}
+	}
+	return f
+}
+
+// errSignature is what a webhook is refused with that nobody signed.
+var errSignature = errors.New("the signature is wrong")
+
+func (l *line) Notice(_ string, h http.Header, body []byte, _ time.Time) (pay.Notice, pay.Finding, error) {
+	if h.Get("Signed") == "" {
+		return pay.Notice{}, pay.Finding{}, errSignature
+	}
+	var n struct {
+		ID, Payment, Operation, GatewayID string
+		Done                              int64
+	}
+	if err := json.Unmarshal(body, &n); err != nil {
+		panic(err)
+	}
+	f := pay.Finding{}
+	if n.Done > 0 {
+		f = pay.Finding{Outcome: pay.Done, Amount: n.Done, GatewayID: n.GatewayID}
+	}
+	return pay.Notice{
+		NoticeID: pay.NoticeID{ID: n.ID}, Payment: n.Payment, Operation: n.Operation, GatewayID: n.GatewayID, Type: "operation.succeeded",
+	}, f, nil
+}
+
+// life is that of a process, which ends at a step.
+type life struct {
+	mu    sync.Mutex
+	steps []string
+	dieAt int // the step at which it ends; 0: none
+	dead  bool
+}
+
+// step says whether the process is dead.
+func (l *life) step(name string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.dead {
+		l.steps = append(l.steps, name)
+		l.dead = len(l.steps) == l.dieAt
+	}
+	return l.dead
+}
+
+func (l *life) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dead = true
+}
+
+func (l *life) isDead() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dead
+}
+
+// books is what processes share: the store.
+type books struct {
+	*engine.Memory
+	mu      sync.Mutex
+	commits int
+}
+
+// hold is a process's hold on the store: it ends with the process.
+type hold struct {
+	*books
+	life *life
+	fail func() error // of a commit, if it is set: nothing is written
+}
+
+var errGone = fmt.Errorf("%w: the process is gone", engine.ErrNotCommitted)
+
+func (h *hold) Load(ctx context.Context, need engine.Need) (engine.Rows, error) {
+	if h.life.isDead() {
+		return engine.Rows{}, errGone
+	}
+	return h.books.Load(ctx, need)
+}
+
+func (h *hold) Commit(ctx context.Context, c *engine.Changes) error {
+	if h.life.step("commit: before") {
+		return errGone
+	}
+	if h.fail != nil {
+		if err := h.fail(); err != nil {
+			return err
+		}
+	}
+	if err := h.books.Commit(ctx, c); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	h.commits++
+	h.mu.Unlock()
+	if h.life.step("commit: after") {
+		return errGone
+	}
+	return nil
+}
+
+func (h *hold) DueOperations(ctx context.Context, now time.Time, limit int) ([]pay.Due, error) {
+	if h.life.isDead() {
+		return nil, errGone
+	}
+	return h.books.DueOperations(ctx, now, limit)
+}

@@ -1,0 +1,95 @@
+package processor
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/oncepay/oncepay/pay"
+)
+
+// Stats is what a processor has done and has at hand.
+type Stats struct {
+	Gateways  map[string]GatewayStats
+	OldestDue time.Duration // for how long the longest due operation has been due
+	Strangers int           // operations that are due at gateways that are not configured
+}
+
+// GatewayStats is Stats of one gateway.
+type GatewayStats struct {
+	Sending  int64 // sends at work
+	Checking int64 // checks at work
+	Backlog  int64 // operations that are due and wait to be looked at
+
+	Sent    int64 // sends that were made
+	Late    int64 // sends that were not made, because it was too late for them
+	Checked int64 // checks that were made
+	Gone    int64 // sends whose sender was gone, or lost, when they were looked at
+	Settled int64 // operations that got a final outcome, by an answer or by a check
+	Parked  int64 // operations that a human must decide
+	Retried int64 // tries to record an answer that failed
+	Panics  int64 // of the connector
+	Notices int64 // webhooks that were taken
+	Refused int64 // webhooks that the connector refused
+}
+
+// meter counts. Its methods are safe for concurrent use.
+type meter struct {
+	oldest    atomic.Int64 // a duration
+	strangers atomic.Int64
+}
+
+type gatewayMeter struct {
+	sending, checking                                                             atomic.Int64
+	sent, late, checked, gone, settled, parked, retried, panics, notices, refused atomic.Int64
+}
+
+// due notes what a scan found.
+func (m *meter) due(due []pay.Due, now time.Time) {
+	var oldest time.Duration
+	if len(due) > 0 {
+		oldest = now.Sub(due[0].At)
+	}
+	m.oldest.Store(int64(oldest))
+}
+
+// count counts what became of an operation.
+func (d *desk) count(f *filing, before *pay.Operation) {
+	wasParked := before.Parked != "" || before.Outcome == pay.Conflict
+	if f.Gone || f.Lost {
+		d.meter.gone.Add(1)
+	}
+	if f.parked && !wasParked {
+		d.meter.parked.Add(1)
+	}
+	if f.settled && !before.Outcome.Final() {
+		d.meter.settled.Add(1)
+	}
+}
+
+// Stats returns the counts so far.
+func (p *Processor) Stats() Stats {
+	s := Stats{
+		Gateways:  make(map[string]GatewayStats, len(p.desks)),
+		OldestDue: time.Duration(p.meter.oldest.Load()), Strangers: int(p.meter.strangers.Load()),
+	}
+	for name, d := range p.desks {
+		s.Gateways[name] = d.stats()
+	}
+	return s
+}
+
+func (d *desk) stats() GatewayStats {
+	m := &d.meter
+	return GatewayStats{
+		Sending: m.sending.Load(), Checking: m.checking.Load(), Backlog: int64(d.waiting()),
+		Sent: m.sent.Load(), Late: m.late.Load(), Checked: m.checked.Load(), Gone: m.gone.Load(), Settled: m.settled.Load(),
+		Parked: m.parked.Load(), Retried: m.retried.Load(), Panics: m.panics.Load(), Notices: m.notices.Load(), Refused: m.refused.Load(),
+	}
+}
+
+// waiting is how many operations wait to be looked at.
+func (d *desk) waiting() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.queue.size
+}
