@@ -51,6 +51,30 @@ func TestDuplicatesLearnHowFarAPaymentIs(t *testing.T) {
 	})
 }
 
+// The request that began the work and waited for its end gets the first answer,
+// and nobody counts it as a repeat.
+func TestWhoBeganAndWaitedIsNoRepeat(t *testing.T) {
+	orders := make(chan *pay.Order, 1)
+	inBubble(t, engine.Config{Render: render, Act: func(o *pay.Order) { orders <- o }}, func(t *testing.T, e *engine.Executor, _ *slow) {
+		first, again := chargeOne("k", "same"), chargeOne("k", "same")
+		e.Do(context.Background(), first)
+		o := <-orders
+		e.Do(context.Background(), &engine.Job{Tenant: "acme", Payment: pay.Record{
+			Ref: o.Payment.Ref, Operation: o.Operation, House: house, Attempt: o.Attempt,
+			Finding: &pay.Finding{Outcome: pay.Done, Amount: 100, Currency: "EUR", GatewayID: "ch_1"},
+		}})
+		if o := e.Do(context.Background(), first); o.Replayed || o.Interim || string(o.Answer.Body) != "succeeded" {
+			t.Errorf("who began it is told %+v", o)
+		}
+		if o := e.Do(context.Background(), again); !o.Replayed || string(o.Answer.Body) != "succeeded" {
+			t.Errorf("a repeat is told %+v", o)
+		}
+		if got := e.Stats(); got.Replayed != 1 || got.Unfinished != 1 {
+			t.Errorf("counted %+v", got)
+		}
+	})
+}
+
 // Another request with the key is refused, and the right one behind it is not
 // told to come back.
 func TestAnotherRequestDoesNotAnswerForThePayment(t *testing.T) {

@@ -51,6 +51,7 @@ type Job struct {
 	NoWait bool
 
 	caller *call // the Executor's: where the outcome goes
+	began  bool  // the Executor's: it began work that goes on, so the answer to that is the first
 }
 
 func (j *Job) keyed() bool { return j.Request.Key != once.Key{} }

@@ -151,6 +151,7 @@ func (e *Executor) known(j *Job, rec once.Record) (Outcome, bool) {
 		return Outcome{}, false
 	}
 	o := told(v)
+	o.Replayed = o.Replayed && !j.began
 	e.count(j, o)
 	return o, true
 }
@@ -305,9 +306,11 @@ func (e *Executor) answer(a *Answered) {
 	if a.Outcome.Stored {
 		e.recent.put(a.Record)
 	}
+	a.Outcome.Replayed = a.Outcome.Replayed && !a.Job.began
 	e.count(a.Job, a.Outcome)
 	if a.Outcome.Interim {
 		a.Outcome.Changed = e.watch(a.Outcome.Resource)
+		a.Job.began = a.Job.began || a.Outcome.Began
 	}
 	a.Job.caller.done <- a.Outcome
 }

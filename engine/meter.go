@@ -11,6 +11,7 @@ import (
 type Stats struct {
 	Executed   int64 // answers of executions, refusals included
 	Replayed   int64
+	Unfinished int64 // told that the work goes on
 	Mismatched int64 // refused: the key was used for another request
 	Expired    int64 // refused: the key's window is over
 	InProgress int64 // told that the first request is still at work
@@ -27,7 +28,7 @@ type Stats struct {
 
 // meter counts. Its methods are safe for concurrent use.
 type meter struct {
-	executed, replayed, mismatched, expired, inProgress, overloaded, failed atomic.Int64
+	executed, replayed, unfinished, mismatched, expired, inProgress, overloaded, failed atomic.Int64
 
 	batches, commitTime, loadTime, errors atomic.Int64
 
@@ -38,7 +39,7 @@ type meter struct {
 func (e *Executor) Stats() Stats {
 	m := &e.meter
 	return Stats{
-		Executed: m.executed.Load(), Replayed: m.replayed.Load(), Mismatched: m.mismatched.Load(), Expired: m.expired.Load(),
+		Executed: m.executed.Load(), Replayed: m.replayed.Load(), Unfinished: m.unfinished.Load(), Mismatched: m.mismatched.Load(), Expired: m.expired.Load(),
 		InProgress: m.inProgress.Load(), Overloaded: m.overloaded.Load(), Failed: m.failed.Load(),
 		Batches: m.batches.Load(), CommitTime: time.Duration(m.commitTime.Load()), LoadTime: time.Duration(m.loadTime.Load()),
 		Errors: m.errors.Load(), Queued: int(m.queued.Load()),
@@ -69,6 +70,8 @@ func (m *meter) count(o Outcome) {
 	switch {
 	case o.Err == nil && o.Replayed:
 		m.replayed.Add(1)
+	case o.Err == nil && o.Interim:
+		m.unfinished.Add(1)
 	case o.Err == nil:
 		m.executed.Add(1)
 	default:
