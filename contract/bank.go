@@ -18,6 +18,7 @@ import (
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
 	"github.com/oncepay/oncepay/outbox"
+	"github.com/oncepay/oncepay/pay"
 )
 
 // bank is a store and somebody who works on it as an executor does: he loads
@@ -178,28 +179,36 @@ func (b *bank) wantConflict(err error) {
 
 // everything is all that a store holds, to be compared.
 type everything struct {
-	Accounts  map[ledger.Ref]ledger.Account
-	Entries   []ledger.Entry
-	Transfers map[ledger.Ref]ledger.Transfer
-	Keys      map[once.Key]once.Record
-	Events    map[string]outbox.Event
-	Since     time.Time
+	Accounts   map[ledger.Ref]ledger.Account
+	Entries    []ledger.Entry
+	Transfers  map[ledger.Ref]ledger.Transfer
+	Keys       map[once.Key]once.Record
+	Events     map[string]outbox.Event
+	Payments   map[pay.Ref]pay.Payment
+	References map[pay.ReferenceID]pay.Reference
+	Lines      map[pay.Ref][]pay.Line
+	Since      time.Time
+}
+
+func nothing() everything {
+	return everything{
+		Accounts: map[ledger.Ref]ledger.Account{}, Transfers: map[ledger.Ref]ledger.Transfer{},
+		Keys: map[once.Key]once.Record{}, Events: map[string]outbox.Event{},
+		Payments: map[pay.Ref]pay.Payment{}, References: map[pay.ReferenceID]pay.Reference{}, Lines: map[pay.Ref][]pay.Line{},
+	}
 }
 
 // all reads a store from end to end, with the answers of its keys.
 func (b *bank) all() everything {
 	b.Helper()
-	e := everything{
-		Accounts: map[ledger.Ref]ledger.Account{}, Transfers: map[ledger.Ref]ledger.Transfer{},
-		Keys: map[once.Key]once.Record{}, Events: map[string]outbox.Event{},
-	}
-	src := b.fixture.Snapshot(b, b.Store)
+	e, src := nothing(), b.snapshot()
 	b.must(src.Accounts(b.ctx, func(a *ledger.Account) error { return put(e.Accounts, a.Ref, *a) }))
 	b.must(src.Entries(b.ctx, func(n ledger.Entry) error { e.Entries = append(e.Entries, n); return nil }))
 	b.must(src.Transfers(b.ctx, func(t *ledger.Transfer) error { return put(e.Transfers, t.Ref, *t) }))
 	b.must(src.Events(b.ctx, func(v outbox.Event) error { return put(e.Events, v.ID, v) }))
 	b.must(src.Keys(b.ctx, func(r once.Record) error { return put(e.Keys, r.Key, r) }))
 	b.answers(e.Keys)
+	b.allPayments(e, src)
 	var err error
 	e.Since, err = src.KeysSince(b.ctx)
 	b.must(err)

@@ -11,7 +11,6 @@ import (
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
-	"github.com/oncepay/oncepay/outbox"
 )
 
 var committing = []promise{
@@ -39,10 +38,7 @@ func commitsAreThere(b *bank) {
 // else.
 func (b *bank) expected(commits ...*engine.Changes) everything {
 	b.Helper()
-	e := everything{
-		Accounts: map[ledger.Ref]ledger.Account{}, Transfers: map[ledger.Ref]ledger.Transfer{},
-		Keys: map[once.Key]once.Record{}, Events: map[string]outbox.Event{},
-	}
+	e := nothing()
 	for _, c := range commits {
 		for _, a := range c.Ledger.Accounts {
 			e.Accounts[a.Ref] = *a
@@ -58,6 +54,7 @@ func (b *bank) expected(commits ...*engine.Changes) everything {
 			v.Data = nil // an audit reads events without it
 			e.Events[v.ID] = v
 		}
+		e.add(c.Payments)
 	}
 	return e
 }

@@ -154,7 +154,8 @@ func TestStore(t *testing.T, f Fixture) {
 		name     string
 		promises []promise
 	}{
-		{"load", loading}, {"commit", committing}, {"rows", keeping}, {"numbers", numbers},
+		{"load", loading}, {"commit", committing}, {"rows", keeping}, {"numbers", numbers}, {"keys", keys},
+		{"payments", payments}, {"payment rows", keepingPayments}, {"payment lists", paymentLists}, {"payment upkeep", paymentUpkeep},
 		{"lists", lists}, {"upkeep", upkeep}, {"audit", auditing}, {"reopen", reopening},
 	} {
 		if group.name == "reopen" && f.Reopen == nil {
