@@ -85,7 +85,9 @@ func (c CreatePayment) make(b *Book, m ledger.Moment) *Payment {
 	p.ID, p.CreatedAt = m.IDs.New("pay_", m.Now), m.Now
 	p.Options, p.Metadata = maps.Clone(p.Options), maps.Clone(p.Metadata)
 	b.writePayment(p, m)
-	b.noteRequest(p, m, c.Ask, "created")
+	if !c.Confirm { // or the charge has its line
+		b.noteRequest(p, m, c.Ask, "created")
+	}
 	if p.Reference != "" {
 		f := b.reference(c.reference())
 		if f == nil {
@@ -182,7 +184,8 @@ func (b *Book) charge(p *Payment, m ledger.Moment, a Ask, v Verb) (Result, error
 	return b.begin(p, o, m, a, v)
 }
 
-// begin writes an operation down and has it sent.
+// begin writes an operation down and has it sent. It refuses with Unavailable or
+// StateConflict.
 func (b *Book) begin(p *Payment, o *Operation, m ledger.Moment, a Ask, v Verb) (Result, error) {
 	terms, known := a.House.Gateways[p.Gateway]
 	switch {
@@ -190,6 +193,8 @@ func (b *Book) begin(p *Payment, o *Operation, m ledger.Moment, a Ask, v Verb) (
 		return Result{}, refuse(ledger.Unavailable, "", "the gateway %s is not configured at this server", p.Gateway)
 	case terms.Closed != "":
 		return Result{}, refuse(ledger.Unavailable, "", "%s", terms.Closed)
+	case len(p.Operations) >= MaxOperations:
+		return Result{}, refuse(ledger.StateConflict, "", "a payment has at most %d operations", MaxOperations)
 	}
 	o.ID, o.CreatedAt, o.UpdatedAt = m.IDs.New(o.Kind.prefix(), m.Now), m.Now, m.Now
 	o.Key, o.Asked, o.RequestID = a.Key.ID, v, a.RequestID

@@ -22,9 +22,18 @@ func (b *Book) wantAccounts(p *Payment) {
 	}
 }
 
-// bookMoney has the ledger follow an operation: what it moved for certain is the
-// merchant's, what contradicts itself is in suspense until a human has decided.
+// bookMoney has the ledger follow an operation, and the charge, which a void may
+// have come too late for: no other depends on it.
 func (b *Book) bookMoney(p *Payment, o *Operation, m ledger.Moment) {
+	b.book(p, o, m)
+	if charge := p.Charge(); charge != o {
+		b.book(p, charge, m)
+	}
+}
+
+// book has the ledger follow an operation: what it moved for certain is the
+// merchant's, what contradicts itself is in suspense until a human has decided.
+func (b *Book) book(p *Payment, o *Operation, m ledger.Moment) {
 	merchant, suspense := o.places(p)
 	gained, held := merchant-o.Booked, suspense-o.Suspended
 	if gained == 0 && held == 0 {
@@ -47,9 +56,9 @@ func (b *Book) bookMoney(p *Payment, o *Operation, m ledger.Moment) {
 // places says where the money of an operation belongs.
 func (o *Operation) places(p *Payment) (merchant, suspense int64) {
 	switch {
-	case o.Kind != Charge && o.Kind != Capture && o.Kind != Refund:
+	case o.Kind == Authorize || o.Kind == Void:
 		return 0, 0
-	case o.Outcome == Conflict, o.Outcome == Done && o.Kind != Refund && p.voided():
+	case o.Outcome == Conflict, o == p.Charge() && p.clashes():
 		return 0, o.Moved
 	case o.Outcome == Done:
 		return o.Moved, 0

@@ -136,6 +136,11 @@ type Failure struct {
 // is open and nobody decided that a human must settle it.
 func (o *Operation) open() bool { return o.Outcome == Unknown && o.Parked == "" }
 
+// unsettled says whether there may be something to do about the operation.
+func (o *Operation) unsettled() bool {
+	return !o.Outcome.Final() && o.Outcome != Conflict && o.Parked == ""
+}
+
 // doubtful says whether somebody should worry: it may have happened, and it is
 // not known, or what is known contradicts itself.
 func (o *Operation) doubtful() bool {

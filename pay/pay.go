@@ -43,8 +43,8 @@ const (
 	// card messages holds (ISO 8583, field 4: n 12).
 	MaxAmount = 999_999_999_999
 
-	// MaxOperations is how many captures and refunds a payment has at most: they
-	// are loaded with it, all of them.
+	// MaxOperations is how many operations a payment has at most: they are loaded
+	// and written with it, all of them.
 	MaxOperations = 100
 )
 
@@ -71,7 +71,7 @@ type Payment struct {
 	// What the operations come to. Stores keep it for lists; [Payment.Check] says
 	// whether it is what it should be.
 	Status   Status
-	InDoubt  bool  // the outcome of an operation is not known, or contradicts itself
+	InDoubt  bool  // the outcome of an operation is not known, or contradicts itself or another
 	Captured int64 // what gateways said they captured
 	Refunded int64 // what gateways said they gave back
 

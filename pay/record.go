@@ -93,12 +93,13 @@ func (c Record) takeAnswer(b *Book, p *Payment, o *Operation, m ledger.Moment) {
 		o.Adrift = 0
 	}
 	o.ended(m.Now, c.Finding.Reach)
-	if c.Finding.Reach == Refused && !o.Exposed && o.Outcome == Unknown {
-		o.Outcome, o.Failure = Declined, c.Finding.Failure
+	if c.Finding.Reach == Refused && !o.Exposed {
+		o.join(p, &Finding{Outcome: Declined, Failure: c.Finding.Failure})
 	}
 }
 
-// takeCheck counts a check. One that began before the last send says nothing of it.
+// takeCheck counts a check. Checks may overtake each other: the one that began
+// last says most, and one that began before the last send says nothing of it.
 func (c Record) takeCheck(b *Book, p *Payment, o *Operation, m ledger.Moment) {
 	f := c.Finding
 	if told := f.Outcome != Unknown; told || o.Checks == 0 || f.Absent != !o.AbsentAt.IsZero() {
@@ -106,14 +107,22 @@ func (c Record) takeCheck(b *Book, p *Payment, o *Operation, m ledger.Moment) {
 	}
 	began := c.Began.UTC().Truncate(time.Microsecond) // stores keep no more, and earlier proves less
 	o.Checks++
-	o.CheckedAt = began
-	o.Hinted = o.Hinted && began.Before(o.DueAt) // a notice that came since is not answered by it
-	if f.Outcome == Unknown {
+	o.CheckedAt = later(o.CheckedAt, began)
+	if f.Outcome == Unknown && !began.Before(o.SentAt) {
 		o.Blanks++
 	}
-	if f.Absent && o.LeaseUntil.IsZero() && began.After(o.SentAt) {
+	if f.Absent && o.LeaseUntil.IsZero() && began.After(later(o.SentAt, o.AbsentAt)) {
 		o.AbsentAt, o.Lag = began, (f.Lag + time.Microsecond - 1).Truncate(time.Microsecond)
 	}
+	o.Hinted = o.Hinted && !o.answers(f, began)
+}
+
+// answers says whether a check settles what a notice was about. One that was on
+// its way when the notice came does not; nor does one that the gateway did not
+// answer, where no other check will follow.
+func (o *Operation) answers(f *Finding, began time.Time) bool {
+	told := f.Outcome != Unknown || f.Absent
+	return !began.Before(o.DueAt) && (told || o.open() || o.Blanks >= hintChecks)
 }
 
 // ended notes that the last sender has stopped.
@@ -123,34 +132,56 @@ func (o *Operation) ended(now time.Time, reach Reach) {
 }
 
 // join adds what a gateway said to what is known: only upward, so that it does
-// not matter in which order and how often it is said.
+// not matter in which order and how often it is said. Of the action's address
+// alone the latest counts: they expire.
 func (o *Operation) join(p *Payment, f *Finding) {
 	said := f.Outcome
-	if said == Done || said == ActionRequired {
-		if o.Kind != Void && f.Amount != o.Amount || f.Currency != "" && f.Currency != p.Currency {
-			said = Conflict
-		}
+	if said == Unknown {
+		return
 	}
-	if said != Unknown && f.GatewayID != "" {
-		if o.GatewayID != "" && o.GatewayID != f.GatewayID {
-			said = Conflict // two executions
-		}
-		if o.GatewayID == "" || f.GatewayID < o.GatewayID {
-			o.GatewayID = f.GatewayID
-		}
+	if !o.matches(p, f) || o.GatewayID != "" && f.GatewayID != "" && o.GatewayID != f.GatewayID {
+		said = Conflict // another amount, or two executions
 	}
-	if said == Done || said == Conflict {
-		o.Moved = max(o.Moved, f.Amount)
+	if o.GatewayID == "" || f.GatewayID != "" && f.GatewayID < o.GatewayID {
+		o.GatewayID = f.GatewayID
+	}
+	if f.Outcome == Done || f.Outcome == Conflict {
+		o.Moved = max(o.Moved, f.moved(p))
 	}
 	if said == ActionRequired && f.ActionURL != "" {
 		o.ActionURL = f.ActionURL
 	}
-	if said == Declined && (o.Failure == Failure{} || f.Failure.less(o.Failure)) {
+	if f.Outcome == Declined && (o.Failure == Failure{} || f.Failure.less(o.Failure)) {
 		o.Failure = f.Failure
 	}
-	if o.Outcome = o.Outcome.Join(said); o.Outcome.Final() || o.Outcome == Conflict {
-		o.Parked = ""
+	o.Outcome, o.Parked = o.Outcome.Join(said), ""
+}
+
+// matches says whether what the gateway did, or is about to do, is what was asked,
+// or what a human has accepted instead.
+func (o *Operation) matches(p *Payment, f *Finding) bool {
+	want := o.Amount
+	if o.Epoch > 0 && o.Outcome == Done && f.Outcome == Done {
+		want = o.Moved
 	}
+	switch {
+	case f.Outcome != Done && f.Outcome != ActionRequired:
+		return true
+	case f.Currency != "" && f.Currency != p.Currency:
+		return false
+	default:
+		return o.Kind == Void || f.Amount == want
+	}
+}
+
+// moved is how much a finding says has moved. What is not in the payment's
+// currency is no amount of it: that there was some is all that is known. What is
+// above every payment is nonsense that a balance must not wrap with.
+func (f *Finding) moved(p *Payment) int64 {
+	if f.Currency != "" && f.Currency != p.Currency {
+		return 0
+	}
+	return min(f.Amount, MaxAmount)
 }
 
 func (f Failure) less(g Failure) bool {
@@ -174,61 +205,63 @@ func (f *Finding) tell() string {
 	return what + ": " + f.Detail
 }
 
-// settle writes what an operation came to: money, event, answer, and what is next.
+// settle writes what an operation came to: what is next, money, event, answer.
 func (b *Book) settle(p *Payment, o *Operation, before Operation, m ledger.Moment, h House) Result {
-	r := Result{Payment: p, Operation: o}
-	terms := h.Gateways[p.Gateway]
-	if order := b.plan(p, o, m, terms, h); order != nil {
-		r.Order = order
-	}
-	if before.Outcome != o.Outcome && o.Kind == Void && o.Outcome == Declined {
-		p.Charge().Hinted, p.Charge().DueAt = true, m.Now // what could not be given up may have been taken
-	}
+	r := Result{Payment: p, Operation: o, Order: b.plan(p, o, m, h)}
 	if *o == before {
 		return r
+	}
+	if o.Kind == Void && o.Outcome == Declined && before.Outcome != Declined {
+		p.Charge().hint(m) // what could not be given up may have been taken
 	}
 	o.UpdatedAt = m.Now
 	b.writePayment(p, m)
 	b.bookMoney(p, o, m)
-	if charge := p.Charge(); charge != o { // a void may have come too late
-		b.bookMoney(p, charge, m)
-	}
-	b.writePayment(p, m)
 	if o.Kind == Refund && before.RefundStatus() != o.RefundStatus() {
 		b.emitRefund(p, o, m, o.RefundStatus())
 	}
-	if o.Key != "" && !o.open() {
-		r.Answers = append(r.Answers, Answer{Key: once.Key{Tenant: p.Tenant, ID: o.Key}, Verb: o.Asked, Operation: o})
-		o.Key = ""
-	}
+	r.Answers = b.release(p, o)
 	return r
+}
+
+// release returns the key that waits for an operation that came to something. A
+// key that is not in the book stays with the operation: whoever comes with it is
+// answered then.
+func (b *Book) release(p *Payment, o *Operation) []Answer {
+	key := once.Key{Tenant: p.Tenant, ID: o.Key}
+	if _, here := b.Keys[key]; o.Key == "" || o.open() || !here {
+		return nil
+	}
+	o.Key = ""
+	return []Answer{{Key: key, Verb: o.Asked, Operation: o}}
 }
 
 // plan decides what is next for an operation, and writes a send down if that is
 // it and its time has come.
-func (b *Book) plan(p *Payment, o *Operation, m ledger.Moment, terms Terms, h House) *Order {
-	switch move := terms.Contract.Next(o, Clock{Now: m.Now, Jumped: h.Jumped}); move.Do {
-	case Send:
-		if !move.At.After(m.Now) && terms.Closed == "" {
-			return b.send(p, o, m, terms.Contract, h)
-		}
+func (b *Book) plan(p *Payment, o *Operation, m ledger.Moment, h House) *Order {
+	terms, known := h.Gateways[p.Gateway]
+	if o.unsettled() && (!known || terms.Untold) {
+		o.DueAt = m.Now.Add(closedPause) // nobody here knows what may be done about it
+		return nil
+	}
+	closed := terms.Closed != ""
+	switch move := terms.Contract.Next(o, Clock{Now: m.Now, Jumped: h.Jumped}); {
+	case move.Do == Send && !closed && !move.At.After(m.Now):
+		return b.send(p, o, m, terms.Contract, h)
+	case move.Do == Send && closed:
 		o.DueAt = later(move.At, m.Now.Add(closedPause))
-		if move.At.After(m.Now) {
-			o.DueAt = move.At
-		}
-	case Wait, Check:
-		o.DueAt = move.At
-	case Park:
+	case move.Do == Park:
 		o.Parked, o.DueAt = move.Why, zeroTime
 		b.note(p, m, "parked", o, move.Why)
-	case Drop:
+	case move.Do == Drop:
 		o.Outcome, o.DueAt = Declined, zeroTime
 		o.Failure = Failure{Code: "gateway_unavailable", Message: "It was never carried out: " + move.Why + ", and it is too late to send it now."}
-	case Rest:
-		o.DueAt = zeroTime
+	default: // Rest has no time
+		o.DueAt = move.At
 	}
 	return nil
 }
 
-// closedPause is how long a send waits for a gateway that takes nothing just now.
+// closedPause is how long a send waits for a gateway that takes nothing just now:
+// the next look costs one small commit.
 const closedPause = time.Second

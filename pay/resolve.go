@@ -1,6 +1,7 @@
 package pay
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/oncepay/oncepay/ledger"
@@ -12,8 +13,8 @@ import (
 type ResolvePayment struct {
 	Ask
 	Ref
-	Operation string // "" is the one that is in doubt
-	Happened  bool   // it was captured (reserved, given back); otherwise it certainly was not
+	Operation string // "" is the first one that is in doubt
+	Happened  bool   // it was captured (reserved, given up, given back); otherwise it certainly was not
 	Evidence  string // what the decision rests on, for the audit
 	Actor     string // who decided
 }
@@ -26,7 +27,7 @@ func (c ResolvePayment) Needs(b *Book) {
 	}
 }
 
-// Decide refuses with NotFound or StateConflict.
+// Decide refuses with NotFound, InProgress or StateConflict.
 func (c ResolvePayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 	p := b.payment(c.Ref)
 	if p == nil {
@@ -36,36 +37,58 @@ func (c ResolvePayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 	switch {
 	case o == nil:
 		return Result{}, refuse(ledger.StateConflict, "", "nothing of the payment is in doubt; it is %s", p.Status)
-	case !o.LeaseUntil.IsZero():
+	case m.Now.Before(o.LeaseUntil):
 		return Result{}, refuse(ledger.InProgress, "", "the %s %s is being sent; decide when its answer did not come", o.Kind, o.ID)
+	case o.Kind == Void && c.Happened && p.Captured > 0:
+		return Result{}, refuse(ledger.StateConflict, "", "the payment was captured; decide first that it was not")
 	}
 	before := *o
-	c.decide(o)
-	l := b.note(p, m, "resolved", o, c.Evidence)
-	l.Actor = c.Actor
+	c.decide(p, o)
+	b.note(p, m, "resolved", o, c.Evidence).Actor = c.Actor
 	r := b.settle(p, o, before, m, c.House)
 	r.Verb = ToResolve
-	b.Emit(m, p.Tenant, "payment.resolved", p.ID, p.AppendJSON(nil))
+	b.Emit(m, p.Tenant, "payment.resolved", p.ID, p.AppendJSON(make([]byte, 0, usualJSON)))
 	return r, nil
 }
 
-// decide makes the decision what is known.
-func (c ResolvePayment) decide(o *Operation) {
+// decide makes the decision what is known. Of a payment that was given up and
+// charged, one is not true: who says that it was charged says what is not.
+func (c ResolvePayment) decide(p *Payment, o *Operation) {
+	o.resolve(c.Happened)
+	if !c.Happened || o.Kind != Charge && o.Kind != Capture {
+		return
+	}
+	for _, v := range p.Operations {
+		if v.Kind == Void && v.Outcome == Done {
+			v.resolve(false)
+		}
+	}
+}
+
+// resolve sets what became of an operation. How much it moved is what the gateway
+// said, at most what was asked, and all of it if the gateway said nothing.
+func (o *Operation) resolve(happened bool) {
 	o.Epoch++
-	o.Parked, o.Hinted, o.Exposed = "", false, o.Exposed && c.Happened
-	if c.Happened {
-		o.Outcome, o.Moved, o.Failure = Done, o.Amount, Failure{}
+	o.Parked, o.Hinted, o.LeaseUntil = "", false, zeroTime
+	if happened {
+		o.Outcome, o.Moved, o.Failure = Done, min(cmp.Or(o.Moved, o.Amount), o.Amount), Failure{}
 		return
 	}
 	o.Outcome, o.Moved = Declined, 0
 	o.Failure = Failure{Code: "resolved_absent", Message: "A review found that it did not happen."}
 }
 
-// doubt returns the operation of that id, or without one the first, that is in
-// doubt; nil if there is none.
+// doubt returns the operation of that id, or without one the first, that a human
+// can decide; nil if there is none.
 func (p *Payment) doubt(id string) *Operation {
 	for _, o := range p.Operations {
-		if (id == "" || o.ID == id) && (o.doubtful() || o.open()) {
+		if (id == "" || o.ID == id) && (o.open() || o.doubtful()) {
+			return o
+		}
+	}
+	for _, o := range p.Operations {
+		moved := o.Kind == Charge || o.Kind == Capture
+		if p.clashes() && o.Outcome == Done && (o.ID == id && o.Kind == Void || (id == "" || o.ID == id) && moved) {
 			return o
 		}
 	}
@@ -141,9 +164,17 @@ func (c TakeNotice) match(b *Book, p *Payment, o *Operation, m ledger.Moment) Re
 		o.join(p, &c.Finding)
 		return b.settle(p, o, before, m, c.House)
 	}
-	o.Hinted, o.DueAt = true, m.Now
+	o.hint(m)
 	b.writePayment(p, m)
 	return Result{Payment: p, Operation: o, Order: &Order{Payment: p.Clone(), Operation: o.ID}}
+}
+
+// hint has the gateway asked about an operation, also if nothing else would.
+func (o *Operation) hint(m ledger.Moment) {
+	o.Hinted, o.DueAt = true, m.Now
+	if !o.open() {
+		o.Blanks = 0 // the count begins anew: see hintAt
+	}
 }
 
 func (b *Book) notice(n NoticeID) *Notice {

@@ -65,15 +65,12 @@ func (a Ask) known(p *Payment, v Verb) (r Result, err error, done bool) {
 		return Result{}, noPayment(), true
 	}
 	if o := p.byKey(a.Key); o != nil {
-		return Result{Verb: v, Payment: p, Operation: o, Interim: true}, nil, true
+		return Result{Verb: v, Payment: p, Operation: o, Interim: o.open()}, nil, true
 	}
 	for _, o := range p.Operations {
 		if o.open() {
 			return Result{}, refuse(ledger.InProgress, "", "the %s %s has no outcome yet; ask again when it has", o.Kind, o.ID), true
 		}
-	}
-	if p.Status != NeedsReview && len(p.Operations) >= MaxOperations {
-		return Result{}, refuse(ledger.StateConflict, "", "a payment has at most %d captures and refunds", MaxOperations), true
 	}
 	return Result{}, nil, false
 }
@@ -131,7 +128,7 @@ func (c RefundPayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 		o.Amount = *c.Amount
 	}
 	switch {
-	case p.Status == NeedsReview:
+	case p.Status == NeedsReview && p.InDoubt: // else a review has found that too much was captured
 		return Result{}, refuse(ledger.StateConflict, "", "the payment needs a review first: what was captured is not certain")
 	case p.Captured == 0:
 		return Result{}, refuse(ledger.StateConflict, "", "nothing of the payment was captured; it is %s", p.Status)

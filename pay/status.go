@@ -15,6 +15,7 @@ func (p *Payment) derive() {
 			p.Refunded += o.took()
 		}
 	}
+	p.InDoubt = p.InDoubt || p.clashes()
 	p.Status = p.status()
 }
 
@@ -59,8 +60,11 @@ func (p *Payment) contradicts() bool {
 			return true
 		}
 	}
-	return p.voided() && p.Captured > 0 || p.Captured > p.Amount
+	return p.clashes() || p.Captured > p.Amount
 }
+
+// clashes says whether the payment was given up and charged.
+func (p *Payment) clashes() bool { return p.voided() && p.Captured > 0 }
 
 // working says whether an operation other than a refund has no outcome yet.
 func (p *Payment) working() bool {
@@ -129,7 +133,7 @@ func (p *Payment) checkOperation(i int, o *Operation) error {
 		return fmt.Errorf("pay: operation %s has the %s and the %s, which do not exist", o.ID, o.Kind, o.Outcome)
 	case (i == 0) != (o.Kind == Charge || o.Kind == Authorize):
 		return fmt.Errorf("pay: operation %s of payment %s is a %s at place %d", o.ID, p.ID, o.Kind, i)
-	case o.Amount < 0 || o.Amount > p.Amount || o.Moved < 0 || o.Booked < 0 || o.Suspended < 0:
+	case o.Amount < 0 || o.Amount > max(p.Amount, p.Captured) || o.Moved < 0 || o.Booked < 0 || o.Suspended < 0:
 		return fmt.Errorf("pay: operation %s of payment %s moves %d, moved %d", o.ID, p.ID, o.Amount, o.Moved)
 	case o.Attempt > 0 && o.FirstSentAt.IsZero():
 		return fmt.Errorf("pay: operation %s was sent %d times and never first", o.ID, o.Attempt)
