@@ -39,6 +39,13 @@ func (s *Store) check(c *engine.Changes) error {
 			return fmt.Errorf("sqlite: entry %d was never reserved", seq)
 		}
 	}
+	if c.Payments != nil {
+		for _, p := range c.Payments.Payments {
+			if err := p.Check(); err != nil {
+				return err
+			}
+		}
+	}
 	return c.Ledger.Check()
 }
 
@@ -59,6 +66,11 @@ func (s *Store) put(w *writer, c *engine.Changes, nums map[ledger.Ref]int64) err
 	for i := range c.Ledger.Entries {
 		e := &c.Ledger.Entries[i]
 		if err := w.putEntry(nums[e.Account], e); err != nil {
+			return err
+		}
+	}
+	if !c.Payments.Empty() {
+		if err := w.putPayments(c.Payments); err != nil {
 			return err
 		}
 	}

@@ -123,12 +123,12 @@ func TestCommitOfACallerWhoHasGoneIsNotBegun(t *testing.T) {
 func TestRecordsComeBackAsTheyWere(t *testing.T) {
 	at := time.Date(2026, 11, 21, 1, 2, 3, 4000, time.UTC)
 	records := []once.Record{
-		{Key: once.Key{Tenant: "a", ID: "done"}, State: once.Done, Operation: "POST /x", Resource: "tr_1", Attempt: 3, CreatedAt: at, ExpiresAt: at.Add(time.Hour), Replays: 2,
+		{Key: once.Key{Tenant: "a", ID: "done"}, State: once.Done, Operation: "POST /x", Resource: "tr_1", Attempt: 3, Version: 1, CreatedAt: at, ExpiresAt: at.Add(time.Hour), Replays: 2,
 			Fingerprint: once.Fingerprint{Scheme: 1, Sum: [32]byte{1, 2, 31: 9}},
 			Answer:      once.Answer{Status: 201, Header: []once.Field{{Name: "A", Value: "b: c"}, {Name: "Empty", Value: ""}}, Body: []byte("\x00\xff body")}},
-		{Key: once.Key{Tenant: "b", ID: "done"}, State: once.Done, Operation: "POST /x", Attempt: 1, CreatedAt: at, ExpiresAt: at, Answer: once.Answer{Status: 422}},
-		{Key: once.Key{Tenant: "b", ID: "claimed"}, State: once.Claimed, Operation: "POST /x", Attempt: 1, LeaseUntil: at.Add(time.Second), CreatedAt: at, ExpiresAt: at},
-		{Key: once.Key{Tenant: "b", ID: "unknown"}, State: once.Unknown, Attempt: 1, CreatedAt: at, ExpiresAt: at},
+		{Key: once.Key{Tenant: "b", ID: "done"}, State: once.Done, Operation: "POST /x", Attempt: 1, Version: 1, CreatedAt: at, ExpiresAt: at, Answer: once.Answer{Status: 422}},
+		{Key: once.Key{Tenant: "b", ID: "claimed"}, State: once.Claimed, Operation: "POST /x", Attempt: 1, Version: 1, LeaseUntil: at.Add(time.Second), CreatedAt: at, ExpiresAt: at},
+		{Key: once.Key{Tenant: "b", ID: "unknown"}, State: once.Unknown, Attempt: 1, Version: 1, CreatedAt: at, ExpiresAt: at},
 	}
 	s := open(t, filepath.Join(t.TempDir(), "once.db"))
 	mustCommit(t, s, &engine.Changes{At: at, Keys: records, Ledger: &ledger.Changes{}})

@@ -33,7 +33,7 @@ func (s *Store) Load(ctx context.Context, need engine.Need) (rows engine.Rows, e
 	if need.Entries > 0 {
 		rows.FirstEntry = s.nextEntry.Add(need.Entries) - need.Entries
 	}
-	if len(need.Keys) == 0 && need.Rows.Empty() {
+	if len(need.Keys) == 0 && need.Rows.Empty() && need.Payments.Empty() {
 		return rows, ctx.Err()
 	}
 	err = s.snapshot(ctx, func(c *conn) error { return s.load(c, need, &rows) })
@@ -139,7 +139,7 @@ func (s *Store) load(c *conn, need engine.Need, rows *engine.Rows) error {
 			rows.Transfers = append(rows.Transfers, t)
 		}
 	}
-	return nil
+	return loadPayments(c, &need.Payments, rows)
 }
 
 const selectKey = "SELECT " + keyColumns + `, a.status, a.header, a.body
@@ -156,11 +156,11 @@ func loadKey(c *conn, k once.Key) (r once.Record, err error) {
 		return r, err
 	}
 	defer q.reset()
-	answered := !q.columnNull(11)
+	answered := !q.columnNull(12)
 	if r, err = q.columnRecord(answered); err != nil || !answered {
 		return r, err
 	}
-	r.Answer = once.Answer{Status: int(q.columnInt(11)), Header: readHeader(q.columnText(12)), Body: q.columnBytes(13)}
+	r.Answer = once.Answer{Status: int(q.columnInt(12)), Header: readHeader(q.columnText(13)), Body: q.columnBytes(14)}
 	return r, nil
 }
 

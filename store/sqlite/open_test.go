@@ -90,13 +90,13 @@ func TestNewerStoreIsRefused(t *testing.T) {
 	mustClose(t, open(t, path))
 	script(t, path, "UPDATE meta SET value = 7 WHERE name = 'schema_version'")
 	_, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
-	if !errors.Is(err, sqlite.ErrNewer) || !strings.Contains(err.Error(), "version 7") || !strings.Contains(err.Error(), "up to 1") {
+	if !errors.Is(err, sqlite.ErrNewer) || !strings.Contains(err.Error(), "version 7") || !strings.Contains(err.Error(), "up to 2") {
 		t.Errorf("open: %v", err)
 	}
 	if _, err = sqlite.OpenReader(t.Context(), path); !errors.Is(err, sqlite.ErrNewer) {
 		t.Errorf("open to read: %v", err)
 	}
-	script(t, path, "UPDATE meta SET value = 1 WHERE name = 'schema_version'")
+	script(t, path, "UPDATE meta SET value = 2 WHERE name = 'schema_version'")
 	open(t, path) // nothing was done to it
 }
 

@@ -22,7 +22,7 @@ func (r *pool) Key(ctx context.Context, k once.Key) (rec once.Record, err error)
 			return err
 		}
 		defer q.reset()
-		rec, err = q.columnRecord(q.columnInt(11) != 0)
+		rec, err = q.columnRecord(q.columnInt(12) != 0)
 		return err
 	})
 	return rec, wrap("key", err)

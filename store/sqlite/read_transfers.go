@@ -2,10 +2,8 @@ package sqlite
 
 import (
 	"context"
-	"time"
 
 	"github.com/oncepay/oncepay/engine"
-	"github.com/oncepay/oncepay/internal/id"
 	"github.com/oncepay/oncepay/ledger"
 )
 
@@ -53,7 +51,7 @@ func (c *conn) transfers(tenant, reference string, page engine.Page, place strin
 	if reference != "" {
 		sql = listByReference
 	}
-	below, err := c.idsBefore(tenant, page.Before)
+	below, err := c.idsBefore(madeTransfers, tenant, page.Before)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +62,7 @@ func (c *conn) transfers(tenant, reference string, page engine.Page, place strin
 	if err != nil {
 		return nil, err
 	}
-	q.text(tenant).text(below).text(idsAfter(page.After))
+	q.text(tenant).text(below).text(madeTransfers.idsAfter(page.After))
 	if reference != "" {
 		q.text(reference)
 	}
@@ -78,53 +76,6 @@ func (c *conn) transfers(tenant, reference string, page engine.Page, place strin
 		r.at, r.after = r.item.CreatedAt, r.item.ID
 		return r, true, r.item.Check()
 	}, nil
-}
-
-const (
-	transferPrefix = "tr_"
-	aboveAllIDs    = "\U0010FFFF"
-)
-
-// idsAfter is an id that no transfer made after a time is below: the time in an
-// id is never behind the clock that made it.
-func idsAfter(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return id.First(transferPrefix, t)
-}
-
-const selectIDFrom = "SELECT created_at FROM transfers WHERE tenant = ? AND id >= ? ORDER BY id LIMIT 1"
-
-// idsBefore is an id that every transfer made before a time is below, and few
-// others. The time in an id can be ahead of the clock, see [id.Source.New], so
-// it is looked whether there is any that is.
-func (c *conn) idsBefore(tenant string, t time.Time) (string, error) {
-	if t.IsZero() {
-		return aboveAllIDs, nil
-	}
-	for _, ahead := range []time.Duration{time.Second, time.Minute, time.Hour, 24 * time.Hour} {
-		below := id.First(transferPrefix, t.Add(ahead))
-		made, found, err := c.madeFrom(tenant, below)
-		if err != nil || !found || !made.Before(t) {
-			return below, err
-		}
-	}
-	return aboveAllIDs, nil
-}
-
-// madeFrom says when the first transfer from an id on was made.
-func (c *conn) madeFrom(tenant, from string) (made time.Time, ok bool, err error) {
-	q, err := c.stmt(selectIDFrom)
-	if err != nil {
-		return made, false, err
-	}
-	q.text(tenant).text(from)
-	if !q.next(&err) {
-		return made, false, err
-	}
-	defer q.reset()
-	return q.columnTime(0), true, nil
 }
 
 // transfersOf yields the transfers of an account, found by the entries that

@@ -81,7 +81,7 @@ func (s *stmt) columnAccount() (num int64, a *ledger.Account, err error) {
 }
 
 const transferColumns = `tenant, id, status, from_account, to_account, amount, amount_posted, currency,
-	reference, reverses, reversed_by, expires_at, metadata, created_at, version`
+	reference, reverses, reversed_by, expires_at, metadata, created_at, version, operation`
 
 // columnTransfer reads the row as it is.
 func (s *stmt) columnTransfer() (t *ledger.Transfer, err error) {
@@ -91,14 +91,14 @@ func (s *stmt) columnTransfer() (t *ledger.Transfer, err error) {
 		From:   s.columnText(3), To: s.columnText(4),
 		Amount: s.columnInt(5), AmountPosted: s.columnInt(6), Currency: money.Currency(s.columnText(7)),
 		Reference: s.columnText(8), Reverses: s.columnText(9), ReversedBy: s.columnText(10),
-		ExpiresAt: s.columnTime(11), CreatedAt: s.columnTime(13), Version: s.columnInt(14),
+		ExpiresAt: s.columnTime(11), CreatedAt: s.columnTime(13), Version: s.columnInt(14), Operation: s.columnText(15),
 	}
 	t.Metadata, err = s.columnMetadata(12)
 	return t, err
 }
 
 const keyColumns = `k.tenant, k.key, k.fingerprint, k.state, k.operation, k.resource, k.attempt, k.lease_until,
-	k.created_at, k.expires_at, k.replays`
+	k.created_at, k.expires_at, k.replays, k.version`
 
 // columnRecord reads the row of a key, without the answer. hasAnswer says
 // whether there is one: where it was swept, the key is a tombstone.
@@ -108,6 +108,7 @@ func (s *stmt) columnRecord(hasAnswer bool) (r once.Record, err error) {
 		State:     once.State(s.columnInt(3)),
 		Operation: s.columnText(4), Resource: s.columnText(5), Attempt: s.columnInt(6),
 		LeaseUntil: s.columnTime(7), CreatedAt: s.columnTime(8), ExpiresAt: s.columnTime(9), Replays: s.columnInt(10),
+		Version: s.columnInt(11),
 	}
 	if r.State == once.Done && !hasAnswer {
 		r.State = once.Tombstone

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"unsafe"
 
+	"github.com/oncepay/oncepay/engine"
 	"modernc.org/libc"
 	lib "modernc.org/sqlite/lib"
 )
@@ -112,6 +113,22 @@ func (s *stmt) exec() (changed int, err error) {
 		}
 	}
 	return int(lib.Xsqlite3_changes(s.c.tls, s.c.db)), nil
+}
+
+// returned runs a statement that changes one row to its end, and returns the
+// integer that it returns of that. It is a conflict if there was no such row.
+func (s *stmt) returned() (n int64, err error) {
+	defer s.reset()
+	row, err := s.step()
+	if err == nil && !row {
+		err = engine.ErrConflict
+	}
+	if err != nil {
+		return 0, err
+	}
+	n = s.columnInt(0)
+	_, err = s.step()
+	return n, err
 }
 
 // next moves to the next row. At the end, or at an error, which it puts into

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/once"
 )
 
@@ -14,8 +15,13 @@ type shelf struct {
 	oldest int64 // when the first key on it was made that has an answer, or had one
 }
 
-// noShelf is none that there is.
-var noShelf = shelf{number: -1}
+// shelves are rows of key_shelves as they are, each at the place of its number:
+// those that are written to at one time, by keys that are new and by keys that
+// were claimed before.
+type shelves [4]shelf
+
+// noShelves are none that there are.
+var noShelves = shelves{{number: -1}, {number: -1}, {number: -1}, {number: -1}}
 
 // shelfLen is how many keys stand on a shelf.
 const shelfLen = 1024
@@ -23,33 +29,37 @@ const shelfLen = 1024
 const upsertShelf = `INSERT INTO key_shelves VALUES (?1, ?2, ?3) ON CONFLICT (shelf) DO UPDATE
 	SET due = min(coalesce(due, ?2), ?2), oldest = min(coalesce(oldest, ?3), ?3)`
 
-// shelve has the shelf of the key that was just written know of it. Nearly
+// shelve has the shelf of the key that was just answered know of it. Nearly
 // always it does: what comes later is over later.
-func (w *writer) shelve(r *once.Record) error {
-	at := shelf{number: w.next.key / shelfLen, due: micros(r.ExpiresAt), oldest: micros(r.CreatedAt)}
-	if on := w.next.shelf; on.number == at.number {
-		at.due, at.oldest = min(at.due, on.due), min(at.oldest, on.oldest)
+func (w *writer) shelve(num int64, r *once.Record) error {
+	at := shelf{number: num / shelfLen, due: micros(r.ExpiresAt), oldest: micros(r.CreatedAt)}
+	known := &w.next.shelves[at.number%int64(len(w.next.shelves))]
+	if known.number == at.number {
+		at.due, at.oldest = min(at.due, known.due), min(at.oldest, known.oldest)
 	}
-	if at == w.next.shelf {
+	if at == *known {
 		return nil
 	}
-	w.next.shelf = at
+	*known = at
 	_, err := w.putShelf.int(at.number).int(at.due).int(at.oldest).exec()
 	return err
 }
 
-// Sweep drops answers that are over, and keys that are to be forgotten; see
-// [engine.Upkeep]. One call drops up to 256 rows of one shelf.
+// Sweep drops answers that are over, keys that are to be forgotten, and old
+// notices; see [engine.Upkeep]. One call drops up to 256 rows.
 func (s *Store) Sweep(ctx context.Context, now, forget time.Time) (more bool, err error) {
 	err = s.upkeep(ctx, func(w *writer) error {
 		if err := w.keepSince(forget); err != nil {
 			return err
 		}
-		w.next.shelf = noShelf // its row may change
+		w.next.shelves = noShelves // rows may change
 		if more, err = w.sweepAnswers(now); err != nil || more {
 			return err
 		}
-		more, err = w.sweepKeys(forget)
+		if more, err = w.sweepKeys(forget); err != nil || more {
+			return err
+		}
+		more, err = w.sweepNotices(now)
 		return err
 	})
 	return more && err == nil, err
@@ -94,6 +104,18 @@ func (w *writer) sweepAnswers(now time.Time) (more bool, err error) {
 
 func (w *writer) sweepKeys(forget time.Time) (more bool, err error) {
 	return w.sweepShelf(shelfOldest, dropKeys, forget, forget)
+}
+
+const dropNotices = `DELETE FROM notices WHERE (tenant, gateway, id) IN
+	(SELECT tenant, gateway, id FROM notices WHERE at < ?1 ORDER BY at LIMIT ?2)`
+
+func (w *writer) sweepNotices(now time.Time) (more bool, err error) {
+	q, err := w.c.stmt(dropNotices)
+	if err != nil {
+		return false, err
+	}
+	dropped, err := q.time(now.Add(-engine.NoticesKept)).int(chunk).exec()
+	return dropped == chunk, err
 }
 
 // sweepShelf drops rows of the first shelf that a time concerns, and writes what

@@ -152,7 +152,7 @@ func (t *teller) record(key once.Key, operation string, r ledger.Result) once.Re
 		body = r.Account.AppendJSON(nil)
 	}
 	rec := once.Record{
-		Key: key, State: once.Done, Operation: operation, Resource: r.ID(), Attempt: 1,
+		Key: key, State: once.Done, Operation: operation, Resource: r.ID(), Attempt: 1, Version: 1,
 		CreatedAt: t.now, ExpiresAt: t.now.Add(24 * time.Hour),
 		Answer: once.Answer{
 			Status: 201, Body: body,

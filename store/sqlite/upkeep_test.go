@@ -27,7 +27,7 @@ func TestSweepLikeMemory(t *testing.T) {
 		for i := range 200 {
 			made := c.At.Add(-time.Duration(r.IntN(100)) * time.Hour)
 			rec := once.Record{
-				Key: once.Key{Tenant: "acme", ID: fmt.Sprint(n, "-", i)}, State: once.Done, Attempt: 1,
+				Key: once.Key{Tenant: "acme", ID: fmt.Sprint(n, "-", i)}, State: once.Done, Attempt: 1, Version: 1,
 				CreatedAt: made, ExpiresAt: made.Add(time.Duration(1+r.IntN(200)) * time.Hour), Answer: once.Answer{Status: 200, Body: []byte("{}")},
 			}
 			if r.IntN(50) == 0 {
@@ -92,7 +92,7 @@ func TestShelvesAreSweptAgain(t *testing.T) {
 	for n := range 5 {
 		at = at.Add(time.Hour)
 		rec := once.Record{
-			Key: once.Key{Tenant: "acme", ID: fmt.Sprint(n)}, State: once.Done, Attempt: 1,
+			Key: once.Key{Tenant: "acme", ID: fmt.Sprint(n)}, State: once.Done, Attempt: 1, Version: 1,
 			CreatedAt: at, ExpiresAt: at.Add(30 * time.Minute), Answer: once.Answer{Status: 200},
 		}
 		if err := w.Commit(t.Context(), &engine.Changes{At: at, Keys: []once.Record{rec}, Ledger: &ledger.Changes{}}); err != nil {

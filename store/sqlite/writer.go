@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/oncepay/oncepay/ledger"
-	"github.com/oncepay/oncepay/once"
 	"github.com/oncepay/oncepay/outbox"
 	lib "modernc.org/sqlite/lib"
 )
@@ -18,7 +17,11 @@ type writer struct {
 
 	insertAccount, updateAccount, insertBalance, updateBalance *stmt
 	insertTransfer, updateTransfer, insertEntry, insertMark    *stmt
-	insertKey, insertAnswer, insertEvent, setMeta, putShelf    *stmt
+	insertKey, updateKey, insertAnswer, dropAnswer             *stmt
+	insertEvent, setMeta, putShelf                             *stmt
+
+	insertPayment, updatePayment, upsertOperation, wakeNotices            *stmt
+	insertReference, updateReference, insertNotice, updateNotice, putLine *stmt
 
 	last   numbers // of what is committed
 	next   numbers // of what is being written
@@ -30,7 +33,7 @@ type writer struct {
 type numbers struct {
 	commit, account, key, event int64
 
-	shelf shelf // of the last key
+	shelves shelves
 }
 
 func (w *writer) prepare() error {
@@ -46,16 +49,27 @@ func (w *writer) prepare() error {
 		{&w.insertBalance, "INSERT INTO balances VALUES (?, ?, ?, ?, ?, ?, ?)"},
 		{&w.updateBalance, `UPDATE balances SET posted = ?2, outgoing = ?3, incoming = ?4, entries = ?5, last_entry = ?6, version = ?7
 			WHERE account = ?1 AND version = ?7 - 1`},
-		{&w.insertTransfer, "INSERT INTO transfers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&w.insertTransfer, "INSERT INTO transfers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&w.updateTransfer, `UPDATE transfers SET status = ?3, amount_posted = ?4, reversed_by = ?5, version = ?6
 			WHERE tenant = ?1 AND id = ?2 AND version = ?6 - 1`},
 		{&w.insertEntry, "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&w.insertMark, "INSERT INTO entry_marks VALUES (?, ?, ?)"},
-		{&w.insertKey, "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&w.insertKey, "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&w.updateKey, updateKey},
 		{&w.insertAnswer, "INSERT INTO answers VALUES (?, ?, ?, ?)"},
+		{&w.dropAnswer, "DELETE FROM answers WHERE key = ?"},
 		{&w.insertEvent, "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"},
 		{&w.setMeta, "UPDATE meta SET value = ?2 WHERE name = ?1"},
 		{&w.putShelf, upsertShelf},
+		{&w.insertPayment, insert("payments", paymentColumns)},
+		{&w.updatePayment, update("payments", paymentColumns, 2)},
+		{&w.upsertOperation, upsert("operations", operationColumns, 3)},
+		{&w.wakeNotices, wakeNotices},
+		{&w.insertReference, insert("payment_references", referenceColumns)},
+		{&w.updateReference, update("payment_references", referenceColumns, 2)},
+		{&w.insertNotice, insert("notices", noticeColumns+", waits_for")},
+		{&w.updateNotice, update("notices", noticeColumns+", waits_for", 3)},
+		{&w.putLine, insertLine},
 	} {
 		var err error
 		if *p.to, err = w.c.stmt(p.sql); err != nil {
@@ -67,7 +81,7 @@ func (w *writer) prepare() error {
 
 // count finds the numbers to go on from.
 func (w *writer) count() (err error) {
-	w.last.shelf = noShelf
+	w.last.shelves = noShelves
 	for _, p := range []struct {
 		to  *int64
 		sql string
@@ -176,7 +190,7 @@ func (w *writer) putTransfer(t *ledger.Transfer) error {
 	_, err := w.insertTransfer.text(t.Tenant).text(t.ID).int(int64(t.Status)).text(t.From).text(t.To).
 		int(t.Amount).int(t.AmountPosted).text(string(t.Currency)).
 		textOrNull(t.Reference).textOrNull(t.Reverses).textOrNull(t.ReversedBy).
-		timeOrNull(t.ExpiresAt).metadata(t.Metadata).time(t.CreatedAt).int(t.Version).exec()
+		timeOrNull(t.ExpiresAt).metadata(t.Metadata).time(t.CreatedAt).int(t.Version).textOrNull(t.Operation).exec()
 	return err
 }
 
@@ -193,25 +207,6 @@ func (w *writer) putEntry(account int64, e *ledger.Entry) error {
 	}
 	_, err = w.insertMark.int(account).time(e.At).int(e.Seq).exec()
 	return err
-}
-
-func (w *writer) putKey(r *once.Record) (err error) {
-	w.next.key++
-	fp := writeFingerprint(r.Fingerprint)
-	_, err = w.insertKey.int(w.next.key).text(r.Key.ID).text(r.Key.Tenant).blob(fp[:]).
-		int(int64(r.State)).text(r.Operation).textOrNull(r.Resource).int(r.Attempt).
-		timeOrNull(r.LeaseUntil).time(r.CreatedAt).time(r.ExpiresAt).int(r.Replays).exec()
-	if err != nil || r.State != once.Done {
-		return err
-	}
-	if w.header, err = writeHeader(w.header[:0], r.Answer.Header); err != nil {
-		return err
-	}
-	_, err = w.insertAnswer.int(w.next.key).int(int64(r.Answer.Status)).textBytes(w.header).blob(r.Answer.Body).exec()
-	if err != nil {
-		return err
-	}
-	return w.shelve(r)
 }
 
 func (w *writer) putEvent(e *outbox.Event) error {

@@ -1,0 +1,142 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/pay"
+)
+
+// Payment returns a payment with its operations, nil if there is none.
+func (p *pool) Payment(ctx context.Context, ref pay.Ref) (x *pay.Payment, err error) {
+	err = p.read(ctx, func(c *conn) error {
+		x, err = loadPayment(c, ref)
+		return err
+	})
+	return x, wrap("payment", err)
+}
+
+const selectPaymentOf = "SELECT payment FROM operations WHERE tenant = ? AND id = ?"
+
+// PaymentOf returns the payment that has the operation with this id, nil if
+// there is none.
+func (p *pool) PaymentOf(ctx context.Context, operation pay.Ref) (x *pay.Payment, err error) {
+	err = p.read(ctx, func(c *conn) error {
+		q, err := c.stmt(selectPaymentOf)
+		if err != nil {
+			return err
+		}
+		q.text(operation.Tenant).text(operation.ID)
+		if !q.next(&err) {
+			return err
+		}
+		defer q.reset()
+		x, err = loadPayment(c, pay.Ref{Tenant: operation.Tenant, ID: q.columnText(0)})
+		return err
+	})
+	return x, wrap("payment of an operation", err)
+}
+
+// Payments lists the payments of a tenant, newest first, which is the order of
+// their ids. It fails with ErrBadCursor.
+//
+// A page reads along one index: of a reference, a status or those in doubt, the
+// first of these that the filter has. It passes over what the others leave out:
+// after 5,000 payments of that it ends early.
+func (p *pool) Payments(ctx context.Context, tenant string, f engine.PaymentFilter, page engine.Page) (engine.List[*pay.Payment], error) {
+	a := ask[*pay.Payment]{
+		list: list{"payments", tenant, f.Reference, fmt.Sprint(uint8(f.Status)), doubtName(f.InDoubt)}, page: page,
+		match: func(x *pay.Payment) bool {
+			return (f.Status == 0 || f.Status == x.Status) && (f.InDoubt == nil || *f.InDoubt == x.InDoubt)
+		},
+	}
+	return readPage(ctx, p, a, func(c *conn, place string) (rows[*pay.Payment], error) {
+		return c.payments(tenant, f, page, place)
+	})
+}
+
+func doubtName(in *bool) string {
+	if in == nil {
+		return "any"
+	}
+	return fmt.Sprint(*in)
+}
+
+const (
+	listPayments = "SELECT " + paymentColumns + ` FROM payments
+		WHERE tenant = ?1 AND id < ?2 AND id >= ?3 ORDER BY id DESC`
+	listOfReference = "SELECT " + paymentColumns + ` FROM payments
+		WHERE tenant = ?1 AND reference = ?4 AND id < ?2 AND id >= ?3 ORDER BY id DESC`
+	listByStatus = "SELECT " + paymentColumns + ` FROM payments
+		WHERE tenant = ?1 AND status = ?4 AND id < ?2 AND id >= ?3 ORDER BY id DESC`
+	listInDoubt = "SELECT " + paymentColumns + ` FROM payments
+		WHERE tenant = ?1 AND in_doubt = 1 AND id < ?2 AND id >= ?3 ORDER BY id DESC`
+)
+
+// payments yields payments in the order of their ids.
+func (c *conn) payments(tenant string, f engine.PaymentFilter, page engine.Page, place string) (rows[*pay.Payment], error) {
+	below, err := c.idsBefore(madePayments, tenant, page.Before)
+	if err != nil {
+		return nil, err
+	}
+	if place != "" {
+		below = min(below, place)
+	}
+	sql := listPayments
+	switch {
+	case f.Reference != "":
+		sql = listOfReference
+	case f.Status != 0:
+		sql = listByStatus
+	case f.InDoubt != nil && *f.InDoubt:
+		sql = listInDoubt
+	}
+	q, err := c.stmt(sql)
+	if err != nil {
+		return nil, err
+	}
+	q.text(tenant).text(below).text(madePayments.idsAfter(page.After))
+	switch sql {
+	case listOfReference:
+		q.text(f.Reference)
+	case listByStatus:
+		q.int(int64(f.Status))
+	}
+	return c.completed(q, func(x *pay.Payment) string { return x.ID }), nil
+}
+
+// completed yields payments with their operations, and for each the place where
+// its list goes on.
+func (c *conn) completed(q *stmt, place func(*pay.Payment) string) rows[*pay.Payment] {
+	return func() (r found[*pay.Payment], ok bool, err error) {
+		if !q.next(&err) {
+			return r, false, err
+		}
+		if r.item, err = q.columnPayment(); err != nil {
+			return r, false, err
+		}
+		r.at, r.after = r.item.CreatedAt, place(r.item)
+		return r, true, c.complete(r.item)
+	}
+}
+
+const listDoubtful = "SELECT " + paymentColumns + ` FROM payments
+	WHERE in_doubt = 1 AND (id, tenant) < (?1, ?2) ORDER BY id DESC, tenant DESC`
+
+// Doubtful lists the payments of all tenants that are in doubt, newest first. It
+// fails with ErrBadCursor.
+func (p *pool) Doubtful(ctx context.Context, page engine.Page) (engine.List[*pay.Payment], error) {
+	a := ask[*pay.Payment]{list: list{"payments in doubt"}, page: page}
+	return readPage(ctx, p, a, func(c *conn, place string) (rows[*pay.Payment], error) {
+		id, tenant, _ := strings.Cut(cmp.Or(place, aboveAllIDs), "\x00")
+		q, err := c.stmt(listDoubtful)
+		if err != nil {
+			return nil, err
+		}
+		q.text(id).text(tenant)
+		return c.completed(q, func(x *pay.Payment) string { return x.ID + "\x00" + x.Tenant }), nil
+	})
+}
