@@ -94,5 +94,5 @@ func (a Answer) unreadable() string {
 
 // ours says whether it was not the gateway that ended it.
 func (a Answer) ours() bool {
-	return is(a.Err, errNoPlace, errRate, errBadPath, context.Canceled)
+	return is(a.Err, errNoPlace, errRate, errBadRequest, context.Canceled)
 }

@@ -1,116 +1,175 @@
 package gateway
 
 import (
+	"bufio"
 	"bytes"
 	"context"
-	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// What a connection may hold. Ten thousand can wait at once, each with two
-// buffers: a request and an answer of ours fit.
+// Bounds of what is read before the body of an answer.
 const (
-	writeBuffer = 2 << 10
-	readBuffer  = 1 << 10
-	maxHeader   = 16 << 10
-
-	// maxIdle is how many connections are kept for the next calls.
-	maxIdle = 256
-
-	// idleFor is shorter than any server of note keeps one (Node: 5 s): one that
-	// its server closes while we write to it makes a send that may have arrived.
-	idleFor = 4 * time.Second
-
-	dialTimeout      = 10 * time.Second
-	handshakeTimeout = 10 * time.Second
+	maxHeader  = 16 << 10
+	maxInterim = 5 // answers 1xx before the one that counts
 )
 
-// newTransport makes what speaks HTTP: version 1.1 only, through no proxy that an
-// environment names, with connections that know what they wrote.
-func newTransport(cfg Config) *http.Transport {
-	d := &dialer{net: net.Dialer{Timeout: dialTimeout}, tls: cfg.TLS.Clone()}
-	if d.tls == nil {
-		d.tls = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	d.tls.NextProtos = []string{"http/1.1"}
-	var http1 http.Protocols
-	http1.SetHTTP1(true)
-	return &http.Transport{
-		DialContext: d.dial, DialTLSContext: d.dialTLS, Protocols: &http1, DisableCompression: true,
-		MaxIdleConns: maxIdle, MaxIdleConnsPerHost: maxIdle, IdleConnTimeout: idleFor,
-		MaxResponseHeaderBytes: maxHeader, WriteBufferSize: writeBuffer, ReadBufferSize: readBuffer,
-	}
-}
+// spare are buffers. A call holds one while it writes and one while it reads, and
+// none while it waits: that is what ten thousand do at once.
+type spare struct{ texts, readers sync.Pool }
 
-// call makes one request. It calls the transport itself and no http.Client, which
-// would follow redirects.
-func (c *Caller) call(ctx context.Context, t http.RoundTripper, method string, r Request, wire *atomic.Int64) Answer {
-	d := &departure{wire: wire}
-	req, err := c.request(ctx, method, r)
+// call makes one request on one connection: it is written once, then its answer
+// is read.
+//
+// This is not http.Transport, which sends a POST with an Idempotency-Key again by
+// itself when it can, cannot tell exactly whether a byte of it has left, and
+// keeps three goroutines with their buffers for each call that waits.
+func (c *Caller) call(ctx context.Context, l *line, method string, r Request, sent *atomic.Int64) Answer {
+	began := time.Now()
+	w, err := l.get(ctx)
 	if err != nil {
-		return Answer{Err: err}
+		return Answer{Err: why(ctx, began, err)}
 	}
-	res, err := t.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, d.trace())))
-	if err != nil {
-		return Answer{Left: !d.stop(), Err: why(ctx, err)}
+	a, again := c.exchange(ctx, w, method, r, sent)
+	if a.Err != nil {
+		a.Err = why(ctx, began, a.Err)
 	}
-	defer res.Body.Close()
-	a := Answer{Left: !d.stop(), Status: res.StatusCode}
-	if !a.Left || d.early.Load() {
-		a.Status, a.Err = 0, errEarly
-	} else if a.tells() {
-		a.Body, a.Err = c.read(ctx, res)
+	if again {
+		l.put(w)
+	} else {
+		w.Close()
 	}
 	return a
 }
 
-// request makes the request. GetBody stays nil and the body is no reader that
-// net/http knows how to rewind: it resends a POST with an Idempotency-Key as soon
-// as it could.
-func (c *Caller) request(ctx context.Context, method string, r Request) (*http.Request, error) {
-	u, err := url.Parse(c.base.String() + r.Path)
-	if err != nil || u.Host != c.base.Host || u.User != nil {
-		return nil, errBadPath
+// exchange writes a request and reads its answer. Again says that the connection
+// can carry another one.
+func (c *Caller) exchange(ctx context.Context, w *wire, method string, r Request, sent *atomic.Int64) (a Answer, again bool) {
+	release := w.hold(ctx)
+	a.Left, a.Err = c.write(w, method, r)
+	if a.Left {
+		sent.Add(1)
 	}
-	req := &http.Request{
-		Method: method, URL: u, Host: u.Host, Header: r.Header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	if a.Err == nil {
+		again, a.Err = c.read(w, method, &a)
 	}
-	if method == http.MethodPost {
-		req.Body, req.ContentLength = &once{*bytes.NewReader(r.Body)}, int64(len(r.Body))
-	}
-	if req.Header == nil {
-		req.Header = http.Header{}
-	}
-	return req.WithContext(ctx), nil
+	return a, release() && again
 }
 
-// once is a body that is read once.
-type once struct{ r bytes.Reader }
+// hold has a connection's reads and writes fail once ctx has ended. Release says
+// whether that did not happen, and will not.
+func (w *wire) hold(ctx context.Context) (release func() bool) {
+	until, _ := ctx.Deadline()
+	w.SetDeadline(until) // an error would be that it is closed, and that will be noticed
+	stop := context.AfterFunc(ctx, func() { w.SetDeadline(longAgo) })
+	return func() bool { return stop() && w.SetDeadline(time.Time{}) == nil }
+}
 
-func (o *once) Read(p []byte) (int, error) { return o.r.Read(p) }
-func (o *once) Close() error               { return nil }
+// write writes a request. Left says whether the kernel took a byte of it.
+func (c *Caller) write(w *wire, method string, r Request) (left bool, err error) {
+	text, _ := c.spare.texts.Get().(*bytes.Buffer)
+	if text == nil {
+		text = &bytes.Buffer{}
+	}
+	defer c.spare.texts.Put(text)
+	text.Reset()
+	if err := c.render(text, method, r); err != nil {
+		return false, err
+	}
+	before := w.tcp.wrote
+	_, err = w.Write(text.Bytes())
+	return w.tcp.wrote > before, err
+}
 
-// read reads a whole body, if it is not too large.
-func (c *Caller) read(ctx context.Context, res *http.Response) ([]byte, error) {
+// render writes a request into a buffer.
+func (c *Caller) render(text *bytes.Buffer, method string, r Request) error {
+	u, err := url.Parse(c.base.String() + r.Path)
+	if err != nil || u.Host != c.base.Host || u.User != nil || !clean(r.Header) {
+		return errBadRequest
+	}
+	req := &http.Request{Method: method, URL: u, Host: u.Host, Header: r.Header}
+	if method == http.MethodPost {
+		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(r.Body)), int64(len(r.Body))
+	}
+	return req.Write(text)
+}
+
+// clean says whether a header can be written as it is.
+func clean(h http.Header) bool {
+	for name, values := range h {
+		if name == "" || strings.ContainsAny(name, "\r\n: \t") || strings.ContainsAny(strings.Join(values, ""), "\r\n\x00") {
+			return false
+		}
+	}
+	return true
+}
+
+// read waits for an answer and reads it into a. Again says that it came whole,
+// and that another may come on this connection.
+func (c *Caller) read(w *wire, method string, a *Answer) (again bool, err error) {
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(w, first); err != nil {
+		return false, err
+	}
+	limit := &io.LimitedReader{R: io.MultiReader(bytes.NewReader(first), w), N: maxHeader}
+	from, _ := c.spare.readers.Get().(*bufio.Reader)
+	if from == nil {
+		from = bufio.NewReader(nil)
+	}
+	from.Reset(limit)
+	defer func() {
+		from.Reset(nil)
+		c.spare.readers.Put(from)
+	}()
+	res, err := header(from, method)
+	if err != nil {
+		return false, err
+	}
+	defer res.Body.Close()
+	if a.Status = res.StatusCode; !a.tells() {
+		return false, nil
+	}
+	limit.N = 2 * c.cfg.MaxAnswer // it comes in pieces, each with a line of its own
+	a.Body, err = c.body(res)
+	return err == nil && !res.Close && from.Buffered() == 0, err
+}
+
+// header reads the answer that counts, but for its body.
+func header(from *bufio.Reader, method string) (*http.Response, error) {
+	for range maxInterim {
+		res, err := http.ReadResponse(from, &http.Request{Method: method})
+		if network := net.Error(nil); err != nil && !errors.As(err, &network) && !is(err, io.EOF, io.ErrUnexpectedEOF) {
+			return nil, errNoHTTP
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errCutOff, err)
+		}
+		if res.StatusCode >= 200 || res.StatusCode == http.StatusSwitchingProtocols {
+			return res, nil
+		}
+	}
+	return nil, errNoHTTP
+}
+
+// body reads a whole body, if it is not too large.
+func (c *Caller) body(res *http.Response) ([]byte, error) {
 	if res.ContentLength > c.cfg.MaxAnswer {
 		return nil, errTooLarge
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, c.cfg.MaxAnswer+1))
 	switch {
-	case err != nil && ctx.Err() != nil:
-		return nil, why(ctx, err)
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", errCutOff, err)
 	case int64(len(body)) > c.cfg.MaxAnswer:
 		return nil, errTooLarge
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", errCutOff, err)
 	}
 	return body, nil
 }

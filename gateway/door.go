@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +15,6 @@ import (
 // door is where sends leave. It is asked twice: closed before an intent is
 // written down, and enter after it. Only the first says no.
 type door struct {
-	name   string
 	max    int64
 	places bulkhead.Bulkhead[any]
 	inside atomic.Int64 // sends that are on their way or wait to be
@@ -26,13 +24,21 @@ type door struct {
 
 	breaker circuitbreaker.CircuitBreaker[any] // nil: off
 	trials  trials
+
+	broken, full, fast string // why nothing is taken
 }
 
 // maxLine is how long the line for the rate may be before no more are taken.
 const maxLine = time.Second
 
 func newDoor(cfg Config) *door {
-	d := &door{name: cfg.Name, max: int64(cfg.MaxSends), places: bulkhead.New[any](uint(cfg.MaxSends))}
+	const again = "; nothing was begun, try again in some seconds"
+	d := &door{
+		max: int64(cfg.MaxSends), places: bulkhead.New[any](uint(cfg.MaxSends)),
+		broken: "the gateway " + cfg.Name + " does not answer as it should just now" + again,
+		full:   "the gateway " + cfg.Name + " has as many requests to answer as it may" + again,
+		fast:   "more is asked of the gateway " + cfg.Name + " than it takes in a second" + again,
+	}
 	if cfg.Rate > 0 {
 		d.rate = ratelimiter.NewSmooth[any](uint(cfg.Rate), time.Second)
 	}
@@ -52,21 +58,21 @@ func newDoor(cfg Config) *door {
 func (d *door) closed() string {
 	now := time.Now()
 	switch {
-	case d.broken(now):
-		return fmt.Sprintf("the gateway %s does not answer as it should just now; nothing was begun, try again in some seconds", d.name)
+	case d.isBroken(now):
+		return d.broken
 	case d.inside.Load() >= d.max:
-		return fmt.Sprintf("the gateway %s has as many payments to answer as it may; nothing was begun, try again in some seconds", d.name)
+		return d.full
 	case d.clear.Load()-now.UnixNano() > int64(maxLine):
-		return fmt.Sprintf("more is asked of the gateway %s than it takes in a second; nothing was begun, try again in some seconds", d.name)
+		return d.fast
 	default:
 		return ""
 	}
 }
 
-// broken says whether the breaker lets nothing through. A half-open one lets a
-// few, so that it can learn. They are counted as they are let in, not as they
-// return: who asks may send nothing, and must not keep others out for ever.
-func (d *door) broken(now time.Time) bool {
+// isBroken says whether the breaker lets nothing through. A half-open one lets a
+// few, so that it can learn. Those are counted as they leave, and not as they
+// ask: most who ask send nothing.
+func (d *door) isBroken(now time.Time) bool {
 	if d.breaker == nil || d.breaker.IsClosed() {
 		return false
 	}
@@ -76,37 +82,47 @@ func (d *door) broken(now time.Time) bool {
 		}
 		d.breaker.HalfOpen()
 	}
-	return !d.trials.take(now)
+	return d.trials.used(now)
 }
 
-// trials lets so many through in each second.
+// trials are the sends that leave while the breaker is half-open: so many in
+// each second, and those that had asked before the last of them left.
 type trials struct {
 	each int
 
 	mu    sync.Mutex
 	since time.Time
-	given int
+	left  int
 }
 
-func (t *trials) take(now time.Time) bool {
+// used says whether there were enough in this second.
+func (t *trials) used(now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if now.Sub(t.since) >= time.Second {
-		t.since, t.given = now, 0
+		t.since, t.left = now, 0
 	}
-	t.given++
-	return t.given <= t.each
+	return t.left >= t.each
+}
+
+func (t *trials) count() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.left++
 }
 
 // enter waits for a place and for the rate, both together for at most so long.
-// Leave ends it.
+// Leave ends it. It fails with errNoPlace, errRate or context.Canceled.
 func (d *door) enter(ctx context.Context, most time.Duration) (leave func(), err error) {
+	if d.breaker != nil && d.breaker.IsHalfOpen() {
+		d.trials.count()
+	}
 	d.inside.Add(1)
 	out := func() { d.inside.Add(-1) }
 	began := time.Now()
 	if err := d.places.AcquirePermitWithMaxWait(ctx, most); err != nil {
 		out()
-		return nil, errNoPlace
+		return nil, orCanceled(err, errNoPlace)
 	}
 	leave = func() { d.places.ReleasePermit(); out() }
 	if err := d.inLine(ctx, most-time.Since(began)); err != nil {
@@ -135,7 +151,7 @@ func (d *door) inLine(ctx context.Context, most time.Duration) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return orCanceled(ctx.Err(), errRate)
 	}
 }
 

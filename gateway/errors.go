@@ -5,34 +5,56 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"net"
+	"os"
 	"syscall"
 	"time"
 )
 
 // Why there is no whole answer, beside what the network says.
 var (
-	errNoPlace  = errors.New("too much was on its way already")
-	errRate     = errors.New("more was to be sent than the gateway takes in a second")
-	errBadPath  = errors.New("the request has no path of this gateway")
-	errEarly    = errors.New("an answer came before the request had gone out")
-	errTooLarge = errors.New("the answer is larger than one can be")
-	errCutOff   = errors.New("the answer was cut off")
+	errNoPlace    = errors.New("too much was on its way already")
+	errRate       = errors.New("more was to be sent than the gateway takes in a second")
+	errBadRequest = errors.New("the request cannot be written")
+	errNoHTTP     = errors.New("what came is not HTTP")
+	errTooLarge   = errors.New("the answer is larger than one can be")
+	errCutOff     = errors.New("the answer was cut off")
 )
 
 // timeoutError is the time that was up.
 type timeoutError time.Duration
 
-func (e timeoutError) Error() string { return fmt.Sprintf("no answer in %v", time.Duration(e)) }
+func (e timeoutError) Error() string {
+	d := time.Duration(e)
+	if d < time.Second {
+		return d.Round(10 * time.Millisecond).String()
+	}
+	return d.Round(100 * time.Millisecond).String()
+}
 
 // why is the reason for which a call ended: its context's, if that has ended.
-func why(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+func why(ctx context.Context, began time.Time, err error) error {
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return ctx.Err()
+	case ctx.Err() != nil, timedOut(err):
+		return timeoutError(time.Since(began))
+	default:
+		return err
 	}
-	return err
+}
+
+func timedOut(err error) bool {
+	return is(err, os.ErrDeadlineExceeded, context.DeadlineExceeded)
+}
+
+// orCanceled tells a caller who has left from one whose time was up.
+func orCanceled(err, otherwise error) error {
+	if errors.Is(err, context.Canceled) {
+		return context.Canceled
+	}
+	return otherwise
 }
 
 // explain says what went wrong, for people. No text of the error itself is
@@ -40,9 +62,9 @@ func why(ctx context.Context, err error) error {
 func explain(err error, left bool) string {
 	if t := timeoutError(0); errors.As(err, &t) {
 		if left {
-			return t.Error()
+			return "no answer in " + t.Error()
 		}
-		return fmt.Sprintf("no connection in %v", time.Duration(t))
+		return "no connection in " + t.Error()
 	}
 	for _, e := range explanations {
 		if e.is(err) {
@@ -58,11 +80,10 @@ var explanations = []struct {
 }{
 	{one(errNoPlace), errNoPlace.Error()},
 	{one(errRate), errRate.Error()},
-	{one(errBadPath), errBadPath.Error()},
-	{one(errEarly), errEarly.Error()},
+	{one(errBadRequest), errBadRequest.Error()},
+	{one(errNoHTTP), errNoHTTP.Error()},
 	{one(errTooLarge), errTooLarge.Error()},
 	{one(context.Canceled), "the call was given up"},
-	{one(context.DeadlineExceeded), "the caller's time was up"},
 	{as[*net.DNSError], "the gateway's name cannot be resolved"},
 	{untrusted, "the gateway's certificate is not trusted"},
 	{as[*handshakeError], "TLS could not be agreed on"},

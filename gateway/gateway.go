@@ -10,19 +10,20 @@
 //
 // # What is promised
 //
-// A send is one request at most: nothing here, in net/http or in a library
-// repeats it, and no redirect is followed. It is NeverLeft only if none of its
-// bytes was handed to the network and none ever will be. Whatever else went
-// wrong, it may have arrived: that is Unknown, never a failure. A send that was
+// A send is one request at most: it is written to one connection, once, and no
+// redirect is followed. It is NeverLeft only if the kernel took none of its
+// bytes. Whatever else went wrong, it may have arrived: that is Unknown, never a
+// failure. A send that was
 // written down goes out, whatever the breaker says; the breaker, the rate and
 // the number in flight are asked before that, with [Caller.Closed]. Sends cannot
 // take the places of checks. Answers are bounded in size and time.
 //
 // # What is not promised
 //
-// Nothing is retried: only pay knows whether a repeat is legal. HTTP/2 is not
-// spoken: where many requests share a connection, what it wrote does not tell
-// what each of them did.
+// Nothing is retried: only pay knows whether a repeat is legal. HTTP/1.1 is
+// spoken and nothing else: where many requests share a connection, what it wrote
+// does not tell which of them left. No proxy is used, whatever the environment
+// says.
 package gateway
 
 import (
@@ -51,7 +52,7 @@ type Config struct {
 	// URL is where it is: http or https, a host, perhaps a path; no user, no query.
 	URL string
 
-	// TLS is how it is trusted. NextProtos and ServerName are set here.
+	// TLS is how it is trusted. Its NextProtos are set here.
 	//
 	// Defaults to the system's roots and TLS 1.2 or later.
 	TLS *tls.Config
@@ -139,7 +140,8 @@ type Caller struct {
 	cfg  Config
 	base *url.URL
 
-	sends, asks http.RoundTripper // apart, so that neither takes the other's idle connections
+	sends, asks *line // apart, so that neither takes the other's idle connections
+	spare       spare
 	door        *door
 	checks      bulkhead.Bulkhead[any]
 	checking    atomic.Int64
@@ -157,16 +159,15 @@ func New(cfg Config) (*Caller, error) {
 		return nil, err
 	}
 	return &Caller{
-		cfg: cfg, base: base, sends: newTransport(cfg), asks: newTransport(cfg),
+		cfg: cfg, base: base, sends: newLine(base, cfg.TLS), asks: newLine(base, cfg.TLS),
 		door: newDoor(cfg), checks: bulkhead.New[any](uint(cfg.MaxChecks)),
 	}, nil
 }
 
 // Close lets go of idle connections. What is on its way is not disturbed.
 func (c *Caller) Close() {
-	for _, t := range []http.RoundTripper{c.sends, c.asks} {
-		t.(*http.Transport).CloseIdleConnections()
-	}
+	c.sends.close()
+	c.asks.close()
 }
 
 // Closed says why nothing new should be begun, in words for a client, or "". It
@@ -200,7 +201,7 @@ func (c *Caller) Send(ctx context.Context, r Request, read Reader) pay.Finding {
 func (c *Caller) send(ctx context.Context, r Request) Answer {
 	leave, err := c.door.enter(ctx, r.timeout()/4)
 	if err != nil {
-		return Answer{Err: why(ctx, err)}
+		return Answer{Err: err}
 	}
 	defer leave()
 	return c.call(ctx, c.sends, http.MethodPost, r, &c.wire.sends)
@@ -219,7 +220,7 @@ func (c *Caller) Get(ctx context.Context, r Request) Answer {
 	ctx, cancel := r.within(ctx)
 	defer cancel()
 	if err := c.checks.AcquirePermit(ctx); err != nil {
-		return Answer{Err: errNoPlace}
+		return Answer{Err: orCanceled(err, errNoPlace)}
 	}
 	defer c.checks.ReleasePermit()
 	c.checking.Add(1)
@@ -231,6 +232,5 @@ func (r Request) timeout() time.Duration { return cmp.Or(r.Timeout, defaultTimeo
 
 // within gives a request its time.
 func (r Request) within(ctx context.Context) (context.Context, context.CancelFunc) {
-	d := r.timeout()
-	return context.WithTimeoutCause(ctx, d, timeoutError(d))
+	return context.WithTimeout(ctx, r.timeout())
 }
