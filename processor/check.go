@@ -76,7 +76,7 @@ func (p *Processor) Check(ctx context.Context, ref pay.Ref) error {
 	switch {
 	case d == nil:
 		return fmt.Errorf("%w: %s", ErrNoGateway, payment.Gateway)
-	case !d.conn.Terms().Contract.Lookup:
+	case !d.conn.Terms().Contract.Lookup: // or it has not said yet that it can
 		return fmt.Errorf("%w: %s", ErrCannotAsk, payment.Gateway)
 	}
 	var wrong []error

@@ -12,6 +12,7 @@ type desk struct {
 	name  string
 	conn  Connector
 	slots chan struct{} // one for each check at work
+	open  bool          // it has said what it promises, and what others left there was taken over; Run's alone
 
 	mu      sync.Mutex
 	queue   fairQueue

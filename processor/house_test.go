@@ -26,6 +26,7 @@ type house struct {
 	exec *engine.Executor
 	*processor.Processor
 
+	delay   func() time.Duration // if it is set, how long the next order is on its way
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
@@ -50,12 +51,23 @@ func openAs(t testing.TB, b *books, s *side, l *life, set ...func(*processor.Con
 		f(&cfg, h.hold)
 	}
 	h.Processor = processor.New(cfg)
-	h.exec = engine.New(h.hold, engine.Config{Render: render, Act: h.Act, Seed: [32]byte{seed}})
+	h.exec = engine.New(h.hold, engine.Config{Render: render, Act: h.act, Seed: [32]byte{seed}})
 	h.Start(h.exec)
 	ctx, stop := context.WithCancel(context.Background())
 	h.stop = stop
 	h.running.Go(func() { h.Run(ctx) })
 	return h
+}
+
+// act is an order that may be long on its way.
+func (h *house) act(o *pay.Order) {
+	if h.delay == nil {
+		h.Act(o)
+	} else if pause := h.delay(); pause > 0 {
+		time.AfterFunc(pause, func() { h.Act(o) })
+	} else {
+		h.Act(o)
+	}
 }
 
 func newBooks() *books { return &books{Memory: engine.NewMemory()} }

@@ -22,9 +22,7 @@ const (
 func (p *Processor) look(ctx context.Context, d *desk, due []pay.Due) {
 	payments, err := p.load(ctx, due)
 	if err != nil {
-		if ctx.Err() == nil {
-			p.cfg.Log.Warn("payments that are due could not be read; they are read again", "gateway", d.name, "err", err)
-		}
+		p.unread(ctx, err)
 		for _, x := range due {
 			d.release(x.Operation)
 		}
@@ -75,9 +73,12 @@ func (p *Processor) next(d *desk, what *question, operation string) doing {
 		return leave
 	}
 	what.operation, what.fate = o, p.fateOf(o)
-	contract, now := d.conn.Terms().Contract, p.exec.Now()
+	terms, now := d.conn.Terms(), p.exec.Now()
+	contract := terms.Contract
 	move := contract.Next(o, pay.Clock{Now: now, Jumped: p.cfg.Jumped()})
 	switch {
+	case terms.Untold:
+		return leave
 	case what.fate != fate{} && contract.Lookup:
 		return ask
 	case what.fate != fate{}:

@@ -57,9 +57,7 @@ func (p *Processor) read(d *desk, tenant string, h http.Header, body []byte) (n 
 func (p *Processor) match(ctx context.Context) {
 	kept, err := p.cfg.Store.Matchable(ctx, matchLimit)
 	if err != nil {
-		if ctx.Err() == nil {
-			p.cfg.Log.Warn("notices that were kept could not be read; they are read again", "err", err)
-		}
+		p.unread(ctx, err)
 		return
 	}
 	if len(kept) == 0 {

@@ -13,9 +13,9 @@ const (
 	scanCost    = 4                      // a scan that took long is followed by a pause of so many times that
 	matchPeriod = time.Second
 
-	dueLimit   = 4_096  // operations that are taken up in a scan, beside those that are known
-	startLimit = 16_384 // in the first scan, and doubled as long as there are more
-	startMost  = 131_072
+	dueLimit   = 4_096   // operations that are taken up in a scan, beside those that are known
+	startLimit = 16_384  // in the first scan, and doubled as long as there are more
+	startMost  = 131_072 // some 20 MB
 
 	lookAtOnce = 256 // operations that are loaded together: what a gateway is asked about next is not old
 	matchLimit = 256
@@ -31,8 +31,10 @@ func (p *Processor) Run(ctx context.Context) {
 		all.Go(func() { p.attend(ctx, d) })
 	}
 	all.Go(func() { p.every(ctx, matchPeriod, p.match) })
-	p.takeOver(ctx)
-	p.every(ctx, scanPeriod, p.scan)
+	p.every(ctx, scanPeriod, func(ctx context.Context) {
+		p.takeOver(ctx)
+		p.scan(ctx)
+	})
 	all.Wait()
 }
 
@@ -50,65 +52,80 @@ func (p *Processor) every(ctx context.Context, period time.Duration, do func(con
 	}
 }
 
-// takeOver looks at what processes that are gone have left: their leases are
-// void, so nothing is waited for.
+// takeOver looks at what processes that are gone have left at gateways that were
+// not open until now: those leases are void, so their end is not waited for.
 func (p *Processor) takeOver(ctx context.Context) {
-	if !p.cfg.Exclusive {
+	var longest time.Duration
+	opened := map[string]*desk{}
+	for name, d := range p.desks {
+		if terms := d.conn.Terms(); !d.open && !terms.Untold {
+			opened[name] = d
+			longest = max(longest, terms.Contract.Lease())
+		}
+	}
+	if len(opened) == 0 {
 		return
 	}
-	horizon := p.exec.Now().Add(p.longestLease())
+	var left []pay.Due
+	if p.cfg.Exclusive {
+		var err error
+		if left, err = p.allDue(ctx, p.exec.Now().Add(longest)); err != nil {
+			p.unread(ctx, err)
+			return
+		}
+	}
+	for _, x := range left {
+		if d := opened[x.Gateway]; d != nil {
+			d.put(x)
+		}
+	}
+	for _, d := range opened {
+		d.open = true
+	}
+}
+
+// allDue reads all operations that are due by then, as far as there is room for
+// them: what is left then is found when its lease is over.
+func (p *Processor) allDue(ctx context.Context, by time.Time) ([]pay.Due, error) {
 	for limit := startLimit; ; limit *= 2 {
-		due, err := p.cfg.Store.DueOperations(ctx, horizon, limit)
-		if err != nil {
-			p.cfg.Log.Warn("what is due could not be read; it is read again", "err", err)
-			return
-		}
-		if len(due) < limit || limit >= startMost {
-			p.put(due)
-			return
+		due, err := p.cfg.Store.DueOperations(ctx, by, limit)
+		if err != nil || len(due) < limit || limit >= startMost {
+			return due, err
 		}
 	}
 }
 
-func (p *Processor) longestLease() (longest time.Duration) {
-	for _, d := range p.desks {
-		longest = max(longest, d.conn.Terms().Contract.Lease())
-	}
-	return longest
-}
-
-// scan finds what is due.
+// scan finds what is due. What is due at a gateway that is not configured, or has
+// not said yet what it promises, is left as it is: nobody here knows what may be
+// done about it.
 func (p *Processor) scan(ctx context.Context) {
-	limit := dueLimit + int(p.meter.strangers.Load())
+	limit := dueLimit + min(int(p.meter.strangers.Load()), startMost)
 	for _, d := range p.desks {
 		limit += d.known()
 	}
 	now := p.exec.Now()
 	due, err := p.cfg.Store.DueOperations(ctx, now, limit)
 	if err != nil {
-		if ctx.Err() == nil {
-			p.cfg.Log.Warn("what is due could not be read; it is read again", "err", err)
-		}
+		p.unread(ctx, err)
 		return
 	}
 	p.meter.due(due, now)
-	p.put(due)
-}
-
-// put has what is due looked at. What is due at a gateway that is not configured
-// is left as it is: nothing is known of its contract.
-func (p *Processor) put(due []pay.Due) {
 	strangers := 0
 	for _, x := range due {
-		if d := p.desks[x.Gateway]; d != nil {
+		if d := p.desks[x.Gateway]; d != nil && d.open {
 			d.put(x)
-			continue
-		}
-		if strangers++; strangers == 1 && p.meter.strangers.Load() == 0 {
-			p.cfg.Log.Error("payments are due at a gateway that is not configured", "gateway", x.Gateway, "payment", x.ID)
+		} else if strangers++; strangers == 1 && p.meter.strangers.Load() == 0 {
+			p.cfg.Log.Error("payments are due at a gateway that is not configured, or has not said yet what it promises",
+				"gateway", x.Gateway, "payment", x.ID)
 		}
 	}
 	p.meter.strangers.Store(int64(strangers))
+}
+
+func (p *Processor) unread(ctx context.Context, err error) {
+	if ctx.Err() == nil {
+		p.cfg.Log.Warn("what is due could not be read; it is read again", "err", err)
+	}
 }
 
 // attend looks at what is due at a gateway until ctx ends.
@@ -119,6 +136,8 @@ func (p *Processor) attend(ctx context.Context, d *desk) {
 			return
 		case <-d.wake:
 		}
-		p.look(ctx, d, d.take(lookAtOnce))
+		if due := d.take(lookAtOnce); len(due) > 0 {
+			p.look(ctx, d, due)
+		}
 	}
 }

@@ -23,15 +23,16 @@ func (p *Processor) Act(o *pay.Order) {
 }
 
 // beginSend notes that this process is at a send, so that nobody takes it for
-// gone.
+// gone. It says no to one that it is at already.
 func (p *Processor) beginSend(o *pay.Order) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closing {
+	a := attempt{o.Operation, o.Attempt}
+	if _, at := p.sending[a]; at || p.closing {
 		return false
 	}
 	p.busy++
-	p.sending[attempt{o.Operation, o.Attempt}] = struct{}{}
+	p.sending[a] = struct{}{}
 	return true
 }
 

@@ -72,8 +72,8 @@ func TestFaultsOfAGateway(t *testing.T) {
 					t.Errorf("it is %s, want %s", p.Status, row.want)
 				}
 				o := p.Charge().ID
-				if s.sends[o] != row.sends || s.executions(o) != row.executions {
-					t.Errorf("%d sends, %d executions; want %d, %d", s.sends[o], s.executions(o), row.sends, row.executions)
+				if s.reached(o) != row.sends || s.executions(o) != row.executions {
+					t.Errorf("%d sends, %d executions; want %d, %d", s.reached(o), s.executions(o), row.sends, row.executions)
 				}
 			})
 		})

@@ -19,6 +19,7 @@ type side struct {
 	mu       sync.Mutex
 	contract pay.Contract
 	closed   string
+	untold   bool
 	books    map[string][]execution // by operation
 	sends    map[string]int         // requests that reached it
 	checks   map[string]int
@@ -47,6 +48,7 @@ type fault struct {
 	late     time.Duration // it arrives so long after it was sent; the sender waits for its answer as long as it may
 	slow     time.Duration // it is done at once and answered so late
 	mute     bool          // it is done, and there is no answer
+	stuck    time.Duration // it is done so late, and the connector waits for it however long
 	declines bool
 	acts     bool // the customer must do something
 }
@@ -114,6 +116,8 @@ func (s *side) send(ctx context.Context, c pay.Call) pay.Finding {
 		panic("the connector has a defect")
 	case f.hangs:
 		return silence()
+	case f.stuck > 0:
+		time.Sleep(f.stuck)
 	case f.late > 0:
 		go func() {
 			time.Sleep(f.late)
@@ -170,6 +174,20 @@ func (s *side) executions(operation string) int {
 	return len(s.books[operation])
 }
 
+// asked returns how often it was asked about an operation, and reached how often
+// it was asked for it.
+func (s *side) asked(operation string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.checks[operation]
+}
+
+func (s *side) reached(operation string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sends[operation]
+}
+
 // doubled names an operation that was done more than once; "" is none.
 func (s *side) doubled() string {
 	s.mu.Lock()
@@ -191,7 +209,7 @@ type line struct {
 func (l *line) Terms() pay.Terms {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return pay.Terms{Contract: l.contract, Closed: l.closed}
+	return pay.Terms{Contract: l.contract, Closed: l.closed, Untold: l.untold}
 }
 
 func (l *line) Send(ctx context.Context, c pay.Call) pay.Finding {

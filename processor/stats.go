@@ -11,7 +11,7 @@ import (
 type Stats struct {
 	Gateways  map[string]GatewayStats
 	OldestDue time.Duration // for how long the longest due operation has been due
-	Strangers int           // operations that are due at gateways that are not configured
+	Strangers int           // operations that are due at gateways that are not configured, or have not said yet what they promise
 }
 
 // GatewayStats is Stats of one gateway.
