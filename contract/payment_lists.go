@@ -53,10 +53,12 @@ func (b *bank) till() (all []*pay.Payment) {
 	return all
 }
 
-// in has a payment be in a status, in doubt or not.
+// in has a payment be in a status, in doubt or not. Operations only come: one
+// that has any cannot go back to where none was.
 func (b *bank) in(p *pay.Payment, s pay.Status, doubt bool) {
 	b.Helper()
-	p.Canceled, p.Operations = s == pay.Canceled && !doubt, nil
+	had := p.Operations
+	p.Canceled, p.Operations = s == pay.Canceled && !doubt && len(had) == 0, nil
 	outcome, kind := pay.Unknown, pay.Charge
 	switch s {
 	case pay.RequiresAction:
@@ -83,6 +85,12 @@ func (b *bank) in(p *pay.Payment, s pay.Status, doubt bool) {
 	}
 	if doubt && s != pay.RequiresConfirmation {
 		b.operation(p, pay.Refund, func(o *pay.Operation) { o.Exposed = true })
+	}
+	for i, o := range had {
+		if i == len(p.Operations) {
+			b.operation(p, pay.Refund, func(o *pay.Operation) { o.Outcome = pay.Declined })
+		}
+		p.Operations[i].ID = o.ID
 	}
 	b.show(p)
 	if p.Status != s {
@@ -145,7 +153,11 @@ func filtersFollowChanges(b *bank) {
 	all := b.till()
 	for i, p := range all {
 		p.Version++
-		b.in(p, pay.Status(1+(i+3)%8), i%5 == 0)
+		next := pay.Status(1 + (i+3)%8)
+		if len(p.Operations) > 0 {
+			next = max(next, pay.Processing)
+		}
+		b.in(p, next, i%5 == 0)
 		if i%7 == 0 {
 			p.Reference = "order 9"
 		}
