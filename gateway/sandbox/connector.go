@@ -171,7 +171,7 @@ func (c *Connector) Check(ctx context.Context, call pay.Call) pay.Finding {
 func (c *Connector) Terms() pay.Terms {
 	contract := c.contract.Load()
 	if contract == nil {
-		return pay.Terms{Closed: "the gateway " + c.cfg.Name + " has not said yet what it promises; nothing was begun, try again in some seconds"}
+		return pay.Terms{Untold: true, Closed: "the gateway " + c.cfg.Name + " has not said yet what it promises; nothing was begun, try again in some seconds"}
 	}
 	return pay.Terms{Contract: *contract, Closed: c.caller.Closed()}
 }
