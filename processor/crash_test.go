@@ -63,7 +63,7 @@ func crashTwice(t *testing.T, contract pay.Contract, f fault, first, second int)
 			h.create("t", "order-1")
 			began := time.Now()
 			for !h.life.isDead() && (b.unsettled(t) || time.Since(began) < time.Second) {
-				time.Sleep(10 * time.Millisecond)
+				time.Sleep(50 * time.Millisecond)
 			}
 			if !h.life.isDead() {
 				h.shut()
@@ -74,12 +74,12 @@ func crashTwice(t *testing.T, contract pay.Contract, f fault, first, second int)
 		}
 		h := open(t, b, s)
 		h.create("t", "order-1")
-		for began := time.Now(); b.unsettled(t); time.Sleep(10 * time.Millisecond) {
+		for began := time.Now(); b.unsettled(t); time.Sleep(50 * time.Millisecond) {
 			if time.Since(began) > 20*time.Second {
 				t.Fatalf("deaths at %d and %d: the payment is not settled", first, second)
 			}
 		}
-		time.Sleep(time.Minute) // what may still be on its way
+		time.Sleep(10 * time.Second) // what may still be on its way
 		h.shut()
 		judge(t, b, s, fmt.Sprintf("deaths at %d and %d", first, second))
 	})

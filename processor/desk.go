@@ -43,19 +43,28 @@ func newDesk(name string, c Connector, checks int) *desk {
 	}
 }
 
-// put has an operation looked at, unless it is already, rests, or there is no
-// place: then it is found again later.
-func (d *desk) put(x pay.Due) {
+// put has operations looked at, but for those that are already, or rest, or find
+// no place: they are found again later.
+func (d *desk) put(due ...pay.Due) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, held := d.held[x.Operation]; held || len(d.held) >= maxHeld || d.rests(x.Operation) {
-		return
+	for _, x := range due {
+		if _, held := d.held[x.Operation]; held || len(d.held) >= maxHeld || d.rests(x.Operation) {
+			continue
+		}
+		d.held[x.Operation] = struct{}{}
+		d.queue.push(x)
 	}
-	d.held[x.Operation] = struct{}{}
-	d.queue.push(x)
-	select {
-	case d.wake <- struct{}{}:
-	default:
+	d.rouse()
+}
+
+// rouse wakes who attends if there is something. The caller holds mu.
+func (d *desk) rouse() {
+	if d.queue.size > 0 {
+		select {
+		case d.wake <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -86,12 +95,7 @@ func (d *desk) take(n int) []pay.Due {
 	for d.queue.size > 0 && len(taken) < n {
 		taken = append(taken, d.queue.pop())
 	}
-	if d.queue.size > 0 {
-		select {
-		case d.wake <- struct{}{}:
-		default:
-		}
-	}
+	d.rouse()
 	return taken
 }
 

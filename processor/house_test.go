@@ -27,6 +27,7 @@ type house struct {
 	*processor.Processor
 
 	delay   func() time.Duration // if it is set, how long the next order is on its way
+	twice   bool                 // every order comes twice
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
@@ -51,7 +52,7 @@ func openAs(t testing.TB, b *books, s *side, l *life, set ...func(*processor.Con
 		f(&cfg, h.hold)
 	}
 	h.Processor = processor.New(cfg)
-	h.exec = engine.New(h.hold, engine.Config{Render: render, Act: h.act, Seed: [32]byte{seed}})
+	h.exec = engine.New(h.hold, engine.Config{Render: render, Act: h.act, Seed: [32]byte{seed}, MaxQueue: h.hold.queue})
 	h.Start(h.exec)
 	ctx, stop := context.WithCancel(context.Background())
 	h.stop = stop
@@ -61,6 +62,9 @@ func openAs(t testing.TB, b *books, s *side, l *life, set ...func(*processor.Con
 
 // act is an order that may be long on its way.
 func (h *house) act(o *pay.Order) {
+	if h.twice {
+		h.Act(o)
+	}
 	if h.delay == nil {
 		h.Act(o)
 	} else if pause := h.delay(); pause > 0 {
@@ -71,6 +75,9 @@ func (h *house) act(o *pay.Order) {
 }
 
 func newBooks() *books { return &books{Memory: engine.NewMemory()} }
+
+// few lets two sends be at work.
+func few(c *processor.Config, _ *hold) { c.MaxSends = 2 }
 
 // shut ends a process in good order.
 func (h *house) shut() {

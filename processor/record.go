@@ -64,9 +64,9 @@ func (p *Processor) unrecorded(d *desk, r pay.Record, err error) {
 // recorded.
 const restTime = time.Minute
 
-// retryPause spaces the tries of a record out: 10 ms, doubled up to about 2 s, up
+// retryPause spaces the tries of a record out: 10 ms, doubled up to about 1 s, up
 // to half of it taken off so that those who wait do not come back together.
 func retryPause(try int) time.Duration {
-	d := 10 * time.Millisecond << min(try, 8)
+	d := 10 * time.Millisecond << min(try, 7)
 	return d - rand.N(d/2)
 }

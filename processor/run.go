@@ -74,14 +74,20 @@ func (p *Processor) takeOver(ctx context.Context) {
 			return
 		}
 	}
-	for _, x := range left {
-		if d := opened[x.Gateway]; d != nil {
-			d.put(x)
-		}
-	}
-	for _, d := range opened {
+	byGateway := sorted(left)
+	for name, d := range opened {
+		d.put(byGateway[name]...)
 		d.open = true
 	}
+}
+
+// sorted puts what is due with its gateway.
+func sorted(due []pay.Due) map[string][]pay.Due {
+	byGateway := map[string][]pay.Due{}
+	for _, x := range due {
+		byGateway[x.Gateway] = append(byGateway[x.Gateway], x)
+	}
+	return byGateway
 }
 
 // allDue reads all operations that are due by then, as far as there is room for
@@ -111,12 +117,14 @@ func (p *Processor) scan(ctx context.Context) {
 	}
 	p.meter.due(due, now)
 	strangers := 0
-	for _, x := range due {
-		if d := p.desks[x.Gateway]; d != nil && d.open {
-			d.put(x)
-		} else if strangers++; strangers == 1 && p.meter.strangers.Load() == 0 {
+	for name, at := range sorted(due) {
+		if d := p.desks[name]; d != nil && d.open {
+			d.put(at...)
+			continue
+		}
+		if strangers += len(at); p.meter.strangers.Load() == 0 {
 			p.cfg.Log.Error("payments are due at a gateway that is not configured, or has not said yet what it promises",
-				"gateway", x.Gateway, "payment", x.ID)
+				"gateway", name, "payments", len(at))
 		}
 	}
 	p.meter.strangers.Store(int64(strangers))

@@ -30,7 +30,8 @@ type side struct {
 	// fault says what goes wrong with the n-th send of an operation, from 1. nil:
 	// nothing.
 	fault func(c pay.Call, n int) fault
-	ask   func(c pay.Call) // runs in every check, before it looks
+	ask   func(c pay.Call)                 // runs in every check, before it looks
+	twist func(c pay.Call, f *pay.Finding) // changes what a check says
 }
 
 // execution is something that the gateway did.
@@ -137,7 +138,10 @@ func (s *side) send(ctx context.Context, c pay.Call) pay.Finding {
 	}
 }
 
-func (s *side) check(c pay.Call) pay.Finding {
+func (s *side) check(c pay.Call) (f pay.Finding) {
+	if s.twist != nil {
+		defer func() { s.twist(c, &f) }()
+	}
 	s.mu.Lock()
 	s.checks[c.Operation]++
 	s.order = append(s.order, c.Operation)
@@ -162,7 +166,7 @@ func (s *side) check(c pay.Call) pay.Finding {
 	case 1:
 		return seen[0].finding()
 	}
-	f := seen[0].finding()
+	f = seen[0].finding()
 	f.Outcome, f.Amount = pay.Conflict, f.Amount*int64(len(seen))
 	return f
 }
@@ -172,6 +176,24 @@ func (s *side) executions(operation string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.books[operation])
+}
+
+// count returns how many operations it did something for.
+func (s *side) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.books)
+}
+
+// age makes what it did older.
+func (s *side) age(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, all := range s.books {
+		for i := range all {
+			all[i].at = all[i].at.Add(-d)
+		}
+	}
 }
 
 // asked returns how often it was asked about an operation, and reached how often
@@ -300,8 +322,10 @@ type books struct {
 // hold is a process's hold on the store: it ends with the process.
 type hold struct {
 	*books
-	life *life
-	fail func() error // of a commit, if it is set: nothing is written
+	life   *life
+	fail   func() error // of a commit, if it is set: nothing is written
+	unread func() error // of a read beside the executor, if it is set
+	queue  int          // how many jobs the executor takes; 0: as many as usual
 }
 
 var errGone = fmt.Errorf("%w: the process is gone", engine.ErrNotCommitted)
@@ -337,6 +361,11 @@ func (h *hold) Commit(ctx context.Context, c *engine.Changes) error {
 func (h *hold) DueOperations(ctx context.Context, now time.Time, limit int) ([]pay.Due, error) {
 	if h.life.isDead() {
 		return nil, errGone
+	}
+	if h.unread != nil {
+		if err := h.unread(); err != nil {
+			return nil, err
+		}
 	}
 	return h.books.DueOperations(ctx, now, limit)
 }

@@ -1,0 +1,121 @@
+package processor_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/oncepay/oncepay/pay"
+	"github.com/oncepay/oncepay/processor"
+)
+
+// A customer who comes back from the gateway's page confirms again: the gateway is
+// asked now, and the answer is recorded when Check returns.
+func TestCheckAsksNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBooks(), newSide(hostile)
+		s.contract.LookupLag = time.Millisecond
+		s.fault = func(pay.Call, int) fault { return fault{acts: true} }
+		h := open(t, b, s)
+		defer h.shut()
+		id := h.create("t", "order-1")
+		time.Sleep(time.Second)
+		if p := h.payment("t", id); p.Status != pay.RequiresAction {
+			t.Fatalf("it is %s", p.Status)
+		}
+		s.finish(h.payment("t", id).Charge().ID, pay.Done)
+		if err := h.Check(t.Context(), pay.Ref{Tenant: "t", ID: id}); err != nil {
+			t.Fatal(err)
+		}
+		if p := h.payment("t", id); p.Status != pay.Succeeded {
+			t.Errorf("it is %s", p.Status)
+		}
+	})
+}
+
+// Many who ask about one payment are one question, but for those who came when it
+// was on its way already: what it is told may be older than they are.
+func TestChecksAreShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBooks(), newSide(hostile)
+		s.contract.LookupLag = time.Millisecond
+		s.fault = func(pay.Call, int) fault { return fault{acts: true} }
+		h := open(t, b, s)
+		defer h.shut()
+		id := h.create("t", "order-1")
+		synctest.Wait()
+		o := h.payment("t", id).Charge().ID
+		s.ask = func(pay.Call) { time.Sleep(time.Second) }
+		var all sync.WaitGroup
+		ask := func() {
+			if err := h.Check(context.Background(), pay.Ref{Tenant: "t", ID: id}); err != nil {
+				t.Error(err)
+			}
+		}
+		all.Go(ask)
+		time.Sleep(500 * time.Millisecond)
+		for range 100 {
+			all.Go(ask)
+		}
+		all.Wait()
+		if n := s.asked(o); n != 2 {
+			t.Errorf("the gateway was asked %d times", n)
+		}
+	})
+}
+
+// What cannot be asked says so.
+func TestChecksThatCannotBeMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBooks(), newSide(blind)
+		h := open(t, b, s)
+		id := h.create("t", "order-1")
+		synctest.Wait()
+		check := func(id string, want error) {
+			t.Helper()
+			if err := h.Check(t.Context(), pay.Ref{Tenant: "t", ID: id}); !errors.Is(err, want) {
+				t.Errorf("got %v, want %v", err, want)
+			}
+		}
+		check("pay_none", processor.ErrNoPayment)
+		check(id, processor.ErrCannotAsk)
+		other := open(t, b, s, func(c *processor.Config, _ *hold) { c.Connectors = nil })
+		if err := other.Check(t.Context(), pay.Ref{Tenant: "t", ID: id}); !errors.Is(err, processor.ErrNoGateway) {
+			t.Errorf("got %v", err)
+		}
+		other.shut()
+		s.contract.Lookup = true
+		h.shut()
+		check(id, processor.ErrClosed)
+	})
+}
+
+// A caller who goes away takes the question along if it was not asked yet; and
+// nobody else waits for it.
+func TestACallerThatGoesAwayLeavesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBooks(), newSide(hostile)
+		h := open(t, b, s, func(c *processor.Config, _ *hold) { c.MaxChecks = 1 })
+		defer h.shut()
+		one, two := h.create("t", "order-1"), h.create("t", "order-2")
+		synctest.Wait()
+		s.ask = func(pay.Call) { time.Sleep(2 * time.Second) }
+		go h.Check(context.Background(), pay.Ref{Tenant: "t", ID: one})
+		time.Sleep(time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := h.Check(ctx, pay.Ref{Tenant: "t", ID: two}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		synctest.Wait()
+		if n := s.asked(h.payment("t", two).Charge().ID); n != 0 {
+			t.Errorf("it was asked about %d times", n)
+		}
+		if err := h.Check(t.Context(), pay.Ref{Tenant: "t", ID: two}); err != nil {
+			t.Error(err)
+		}
+	})
+}
