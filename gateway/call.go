@@ -3,11 +3,9 @@ package gateway
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,10 +14,12 @@ import (
 	"time"
 )
 
-// Bounds of what is read before the body of an answer.
+// Bounds of what is read before the body of an answer, and of what is kept.
 const (
 	maxHeader  = 16 << 10
 	maxInterim = 5 // answers 1xx before the one that counts
+
+	maxSpare = 64 << 10 // a buffer that was made larger once is not kept for that
 )
 
 // spare are buffers. A call holds one while it writes and one while it reads, and
@@ -79,8 +79,11 @@ func (c *Caller) write(w *wire, method string, r Request) (left bool, err error)
 	if text == nil {
 		text = &bytes.Buffer{}
 	}
-	defer c.spare.texts.Put(text)
-	text.Reset()
+	defer func() {
+		if text.Reset(); text.Cap() <= maxSpare {
+			c.spare.texts.Put(text)
+		}
+	}()
 	if err := c.render(text, method, r); err != nil {
 		return false, err
 	}
@@ -115,45 +118,70 @@ func clean(h http.Header) bool {
 // read waits for an answer and reads it into a. Again says that it came whole,
 // and that another may come on this connection.
 func (c *Caller) read(w *wire, method string, a *Answer) (again bool, err error) {
-	first := make([]byte, 1)
-	if _, err := io.ReadFull(w, first); err != nil {
+	s := &source{from: w, most: maxHeader}
+	if _, err := io.ReadFull(w, s.first[:]); err != nil {
 		return false, err
 	}
-	limit := &io.LimitedReader{R: io.MultiReader(bytes.NewReader(first), w), N: maxHeader}
 	from, _ := c.spare.readers.Get().(*bufio.Reader)
 	if from == nil {
 		from = bufio.NewReader(nil)
 	}
-	from.Reset(limit)
+	from.Reset(s)
 	defer func() {
 		from.Reset(nil)
 		c.spare.readers.Put(from)
 	}()
 	res, err := header(from, method)
 	if err != nil {
-		return false, err
+		return false, cmp.Or(s.failed, errNoHTTP)
 	}
 	defer res.Body.Close()
 	if a.Status = res.StatusCode; !a.tells() {
 		return false, nil
 	}
-	limit.N = 2 * c.cfg.MaxAnswer // it comes in pieces, each with a line of its own
-	a.Body, err = c.body(res)
-	return err == nil && !res.Close && from.Buffered() == 0, err
+	s.most = 2 * c.cfg.MaxAnswer // it may come in pieces, each with a line of its own
+	if a.Body, err = c.body(res); err != nil {
+		return false, cmp.Or(s.failed, err)
+	}
+	return !res.Close && from.Buffered() == 0, nil
+}
+
+// source is what an answer is read from: a byte that was read, and what comes
+// after it, up to a bound. It keeps why it failed: net/http takes what came until
+// then for bad HTTP.
+type source struct {
+	first  [1]byte
+	begun  bool
+	from   io.Reader
+	most   int64
+	failed error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	if !s.begun {
+		s.begun = true
+		return copy(p, s.first[:]), nil
+	}
+	if s.most <= 0 {
+		s.failed = errTooLarge
+		return 0, s.failed
+	}
+	n, err := s.from.Read(p[:min(int64(len(p)), s.most)])
+	s.most -= int64(n)
+	if err != nil && err != io.EOF {
+		s.failed = err
+	} else if err != nil {
+		s.failed = errCutOff // unless that is how an answer ends
+	}
+	return n, err
 }
 
 // header reads the answer that counts, but for its body.
 func header(from *bufio.Reader, method string) (*http.Response, error) {
 	for range maxInterim {
 		res, err := http.ReadResponse(from, &http.Request{Method: method})
-		if network := net.Error(nil); err != nil && !errors.As(err, &network) && !is(err, io.EOF, io.ErrUnexpectedEOF) {
-			return nil, errNoHTTP
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errCutOff, err)
-		}
-		if res.StatusCode >= 200 || res.StatusCode == http.StatusSwitchingProtocols {
-			return res, nil
+		if err != nil || res.StatusCode >= 200 || res.StatusCode == http.StatusSwitchingProtocols {
+			return res, err
 		}
 	}
 	return nil, errNoHTTP
@@ -169,7 +197,7 @@ func (c *Caller) body(res *http.Response) ([]byte, error) {
 	case int64(len(body)) > c.cfg.MaxAnswer:
 		return nil, errTooLarge
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", errCutOff, err)
+		return nil, errNoHTTP
 	}
 	return body, nil
 }
