@@ -18,7 +18,15 @@
 //     state, and what was undone and what undid it point at each other;
 //   - every transfer and account was made by exactly one key, as far back as
 //     keys are known, and what a key made is there;
-//   - every status that a transfer went through has exactly one event.
+//   - every status that a transfer went through has exactly one event;
+//   - every payment shows what its operations come to, and has not moved more
+//     than it may, unless somebody is called to look at it or has;
+//   - what every operation of a payment has booked is what the transfers that
+//     name it left on each account; those, and the accounts that payments are
+//     booked on, need no key;
+//   - every order names a payment that is of it, and knows of all that are;
+//   - every key whose work is unfinished names a payment or refund that is there,
+//     and every operation that an answer waits for names such a key.
 //
 // A store that is in order never has a finding. One that is not has at least
 // one, with a probability that is computed below.
@@ -26,8 +34,10 @@
 // # What is not promised
 //
 // What nothing else in the store tells of cannot be checked: metadata,
-// references, floors, the Version of a row, keys of requests that were refused
-// or that changed something which was there. A store that was rewritten as a
+// references of transfers, floors, the Version of a row, keys of requests that
+// were refused or that changed something which was there, what a payment is for,
+// how often and when its operations were sent. Of more than 50,000 keys of
+// payments only some are looked at, chosen by chance. A store that was rewritten as a
 // whole, by somebody who knows these rules, is in order.
 //
 // # How sure it is
@@ -41,8 +51,9 @@
 // agree add up to zero, always. If they do not agree, some fact is left over c
 // times in its bucket, c not zero, and the bucket is zero only if the others in
 // it happen to add up to the opposite: with a probability of 2^-(128-k), 2^k
-// being what divides every such c. One tampered row has k = 0; with fewer than
-// 2^48 rows it is less than 2^-80. The key is drawn anew for every run, so that
+// being what divides every such c. One tampered row has k = 0, or, where it is off
+// by an amount of money, k < 63; with fewer than 2^48 rows it is less than 2^-80,
+// or 2^-65 for such an amount. The key is drawn anew for every run, so that
 // nobody can choose rows that cancel. Buckets that are not zero are read a
 // second time, and resources in them summed up one by one, so that the
 // findings have names.
@@ -114,6 +125,9 @@ type Rows struct {
 	Transfers int64 `json:"transfers"`
 	Keys      int64 `json:"keys"`
 	Events    int64 `json:"events"`
+
+	Payments   int64 `json:"payments"` // with their operations
+	References int64 `json:"references"`
 }
 
 // Total is what was moved in a currency, in minor units. It has no limit: a sum
@@ -141,13 +155,15 @@ const (
 	Link      Kind = "link"      // reverses and reversed_by do not point at each other
 	Key       Kind = "key"       // a resource has no key, or two; a key has no resource
 	Event     Kind = "event"     // an event is missing, or there is one too many
+	Payment   Kind = "payment"   // a payment and its transfers disagree, or it moved more than it may
+	Reference Kind = "reference" // an order and the payment that it names disagree
 )
 
 // Finding is something that is off.
 type Finding struct {
 	Kind   Kind   `json:"kind"`
 	Tenant string `json:"tenant,omitempty"`
-	ID     string `json:"id"`     // of the account, transfer or key; of an entry its Seq
+	ID     string `json:"id"`     // of the account, transfer, payment, operation or key; of an entry its Seq
 	Detail string `json:"detail"` // a sentence for people
 }
 
@@ -167,13 +183,14 @@ func Run(ctx context.Context, src Source, cfg Config) (Report, error) {
 	}
 	stages := []stage{
 		{"structure", a.readStructure}, {"accounts", a.readAccounts}, {"entries", a.readEntries}, {"transfers", a.readTransfers},
-		{"keys", a.readKeys}, {"events", a.readEvents},
+		{"keys", a.readKeys}, {"events", a.readEvents}, {"payments", a.readPayments}, {"references", a.readReferences},
 	}
 	if err := a.run(ctx, stages); err != nil {
 		return a.report(), err
 	}
 	a.compareBalances()
 	a.compareTotals()
+	a.compareClaims()
 	err := a.name(ctx)
 	return a.report(), err
 }

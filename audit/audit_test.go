@@ -106,7 +106,7 @@ func TestProgressReachesTheEnd(t *testing.T) {
 	if rows, _ := s.Rows(t.Context()); last.Done != rows || last.Rows != rows {
 		t.Errorf("ends at %+v of %d rows", last, rows)
 	}
-	if got := strings.Join(stages, ", "); got != "structure, accounts, entries, transfers, keys, events" {
+	if got := strings.Join(stages, ", "); got != "structure, accounts, entries, transfers, keys, events, payments, references" {
 		t.Errorf("stages: %s", got)
 	}
 }

@@ -24,6 +24,9 @@ type auditor struct {
 	sketch *sketch
 	chains chains
 	totals map[money.Currency]*total
+	claims claims
+
+	openers map[ledger.Ref]int // keys that opened the accounts that payments are booked on
 
 	rows     Rows
 	findings []Finding
@@ -32,8 +35,9 @@ type auditor struct {
 }
 
 func newAuditor(src Source, cfg Config) *auditor {
+	s := newSketch(cfg.Buckets)
 	return &auditor{
-		src: src, cfg: cfg, sketch: newSketch(cfg.Buckets),
+		src: src, cfg: cfg, sketch: s, claims: newClaims(s), openers: map[ledger.Ref]int{},
 		chains: chains{places: map[ledger.Ref]int32{}}, totals: map[money.Currency]*total{},
 	}
 }
@@ -155,6 +159,7 @@ func (a *auditor) readKeys(ctx context.Context) error {
 			a.found(Key, r.Key.Tenant, r.Key.ID, "its answer is gone, and its window lasts until %s", stamp(r.ExpiresAt))
 		}
 		a.facts.key(&r)
+		a.key(&r)
 		return a.count(ctx, &a.rows.Keys)
 	})
 }

@@ -18,12 +18,14 @@ const (
 	undos                // reverses and reversed_by
 	makers               // what was made and the keys that made it
 	told                 // what happened and the events that tell of it
+	booked               // what operations of payments have booked and the transfers that did
+	orders               // payments and the references that know of them
 	families
 )
 
 // subject is a resource.
 type subject struct {
-	kind string // "account" or "transfer"
+	kind string // "account", "transfer", "payment", "refund", "operation" or "order"
 	ledger.Ref
 }
 
@@ -34,11 +36,12 @@ type fact struct {
 	numbers [2]int64
 }
 
-// term is a fact on one side of an equation or on the other.
+// term is a fact on one side of an equation, n times, or on the other, minus n
+// times: n is an amount where the fact is about money.
 type term struct {
 	about  subject
 	family family
-	minus  bool
+	n      int64
 	fact   fact
 }
 
@@ -56,9 +59,14 @@ const (
 	opAccount  = "POST /v1/accounts"
 )
 
+// opPayments begins what the API calls its operations on payments.
+const opPayments = "POST /v1/payments"
+
 func (f *facts) account(a *ledger.Account) {
 	about := subject{"account", a.Ref}
-	f.made(about, opAccount, a.CreatedAt)
+	if !ledger.IsReserved(a.ID) { // payments open those too, without a key
+		f.made(about, opAccount, a.CreatedAt)
+	}
 	f.happened(about, "account.opened", a.CreatedAt)
 	if a.Closed {
 		f.plus(about, told, status("account.closed"))
@@ -75,7 +83,11 @@ func (f *facts) transfer(t *ledger.Transfer) {
 	if t.ReversedBy != "" {
 		f.plus(about, undos, undo(t.ReversedBy, t.From, t.To, t.AmountPosted))
 	}
-	if t.Reverses == "" {
+	switch {
+	case t.Operation != "":
+		f.books(t)
+		return
+	case t.Reverses == "":
 		f.made(about, opTransfer, t.CreatedAt)
 		return
 	}
@@ -118,6 +130,9 @@ func (f *facts) key(r *once.Record) {
 	kind := "transfer"
 	switch r.Operation {
 	case opAccount:
+		if ledger.IsReserved(r.Resource) {
+			return
+		}
 		kind = "account"
 	case opTransfer, opReverse:
 	default:
@@ -141,6 +156,8 @@ func (f *facts) event(e *outbox.Event) {
 	case "account.closed":
 		f.minus(about, told, status(e.Type))
 	case "account.updated": // as often as it pleases
+	case "payment.created", "refund.created":
+		f.minus(about, told, happening(e.Type, e.At))
 	default:
 		if kind == "transfer" || kind == "account" {
 			f.minus(about, told, happening(e.Type, e.At))
@@ -159,14 +176,14 @@ func (f *facts) happened(about subject, typ string, at time.Time) {
 	f.plus(about, told, happening(typ, at))
 }
 
-func (f *facts) plus(about subject, in family, what fact) {
-	what.words[3], what.words[4] = about.Tenant, about.ID
-	f.to(&term{about: about, family: in, fact: what})
-}
+func (f *facts) plus(about subject, in family, what fact)  { f.times(1, about, in, what) }
+func (f *facts) minus(about subject, in family, what fact) { f.times(-1, about, in, what) }
 
-func (f *facts) minus(about subject, in family, what fact) {
-	what.words[3], what.words[4] = about.Tenant, about.ID
-	f.to(&term{about: about, family: in, minus: true, fact: what})
+func (f *facts) times(n int64, about subject, in family, what fact) {
+	if n != 0 {
+		what.words[3], what.words[4] = about.Tenant, about.ID
+		f.to(&term{about: about, family: in, n: n, fact: what})
+	}
 }
 
 // stateOf is where the row of a transfer says that it stands.

@@ -12,6 +12,7 @@ import (
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
 	"github.com/oncepay/oncepay/outbox"
+	"github.com/oncepay/oncepay/pay"
 )
 
 // Limits of the second reading: what is held of resources that share a bucket
@@ -33,7 +34,7 @@ func (a *auditor) name(ctx context.Context) error {
 	a.progress.Rows = max(a.progress.Rows, a.progress.Done) + a.progress.Done
 	err := a.run(ctx, []stage{
 		{"accounts again", c.readAccounts}, {"entries again", c.readEntries}, {"transfers again", c.readTransfers},
-		{"keys again", c.readKeys}, {"events again", c.readEvents},
+		{"keys again", c.readKeys}, {"events again", c.readEvents}, {"payments again", c.readPayments}, {"references again", c.readReferences},
 	})
 	if err != nil {
 		return err
@@ -63,11 +64,12 @@ type dossier struct {
 // leftover is a fact that is told more often on one side than on the other.
 type leftover struct {
 	fact fact
-	n    int
+	n    int64
 }
 
 func newCloser(a *auditor, bad []int) *closer {
-	perBucket := 1 + int(a.rows.Transfers+a.rows.Accounts)/len(a.sketch.buckets)
+	resources := a.rows.Transfers + a.rows.Accounts + 2*a.rows.Payments + a.rows.References // a payment, and its charge
+	perBucket := 1 + int(resources)/len(a.sketch.buckets)
 	look := min(len(bad), max(1, maxSuspects/2/perBucket))
 	c := &closer{auditor: a, left: map[int]bool{}, unread: len(bad) - look, suspects: map[subject]*dossier{}}
 	for _, b := range bad[:look] {
@@ -79,9 +81,7 @@ func newCloser(a *auditor, bad []int) *closer {
 func (c *closer) readAccounts(ctx context.Context) error {
 	return c.src.Accounts(ctx, func(acc *ledger.Account) error {
 		c.facts.account(acc)
-		if d := c.suspects[subject{"account", acc.Ref}]; d != nil {
-			d.rows++
-		}
+		c.row("account", acc.Ref)
 		return c.count(ctx, &c.again)
 	})
 }
@@ -131,6 +131,34 @@ func (c *closer) readEvents(ctx context.Context) error {
 	})
 }
 
+func (c *closer) readPayments(ctx context.Context) error {
+	return c.payments().Payments(ctx, func(p *pay.Payment) error {
+		c.facts.payment(p)
+		c.row("payment", p.Ref)
+		for _, o := range p.Operations {
+			ref := ledger.Ref{Tenant: p.Tenant, ID: o.ID}
+			c.row("operation", ref)
+			c.row("refund", ref)
+		}
+		return c.count(ctx, &c.again)
+	})
+}
+
+func (c *closer) readReferences(ctx context.Context) error {
+	return c.payments().References(ctx, func(r pay.Reference, _ bool, payments int64) error {
+		c.facts.reference(&r, payments)
+		c.row("order", ledger.Ref{Tenant: r.Tenant, ID: r.Reference})
+		return c.count(ctx, &c.again)
+	})
+}
+
+// row counts the rows of a resource that does not add up.
+func (c *closer) row(kind string, r ledger.Ref) {
+	if d := c.suspects[subject{kind, r}]; d != nil {
+		d.rows++
+	}
+}
+
 // take sums up a term: facts of both signs take each other away.
 func (c *closer) take(t *term) {
 	d := c.suspect(t.about)
@@ -141,19 +169,15 @@ func (c *closer) take(t *term) {
 }
 
 func (d *dossier) take(t *term) {
-	n := 1
-	if t.minus {
-		n = -1
-	}
 	left := &d.left[t.family]
 	i := slices.IndexFunc(*left, func(l leftover) bool { return l.fact == t.fact })
 	switch {
-	case i >= 0 && (*left)[i].n+n == 0:
+	case i >= 0 && (*left)[i].n+t.n == 0:
 		*left = slices.Delete(*left, i, i+1)
 	case i >= 0:
-		(*left)[i].n += n
+		(*left)[i].n += t.n
 	case len(*left) < maxFacts:
-		*left = append(*left, leftover{t.fact, n})
+		*left = append(*left, leftover{t.fact, t.n})
 	}
 }
 
@@ -194,7 +218,7 @@ func compareSubjects(a, b subject) int {
 	return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.ID, b.ID))
 }
 
-var kinds = [families]Kind{moves: Transfer, undos: Link, makers: Key, told: Event}
+var kinds = [families]Kind{moves: Transfer, undos: Link, makers: Key, told: Event, booked: Payment, orders: Reference}
 
 // explain says in a sentence what does not agree.
 func (d *dossier) explain(kind string, family int) string {
@@ -220,12 +244,13 @@ func (d *dossier) explain(kind string, family int) string {
 
 var sayOurs = [families]string{
 	moves: "no entry shows what its row says: %s", undos: "it says, and nothing confirms: %s",
-	makers: "no key tells of: %s", told: "missing: %s",
+	makers: "no key tells of: %s", told: "missing: %s", booked: "its transfers left less than it says: %s", orders: "it knows of too few: %s",
 }
 
 var sayOthers = [families]string{
 	moves: "its entries say, and the row does not: %s", undos: "it does not say: %s",
-	makers: "keys tell of what did not happen: %s", told: "one too many: %s",
+	makers: "keys tell of what did not happen: %s", told: "one too many: %s", booked: "its transfers left more than it says: %s",
+	orders: "it knows of too many: %s",
 }
 
 // sides parts what is left over into what the resource itself says and what
@@ -233,6 +258,9 @@ var sayOthers = [families]string{
 func (d *dossier) sides(family int) (ours, others []string) {
 	for _, l := range d.left[family] {
 		f, n := l.fact, l.n
+		if f.what == "standing" || f.what == "order" { // of these n is how many
+			f.numbers[0] = max(n, -n)
+		}
 		switch {
 		case f.what == "held" && n > 0 && d.status != ledger.Pending:
 			others = append(others, fmt.Sprintf("the end of a hold of %d that none of them made", f.numbers[0]))
@@ -267,6 +295,10 @@ func (f fact) String() string {
 		return w[0] + " at " + stamp(time.UnixMicro(n[0]))
 	case "status":
 		return w[0]
+	case "standing":
+		return fmt.Sprintf("%d %s on %s", n[0], w[1], w[0])
+	case "order":
+		return fmt.Sprintf("%d payments", n[0])
 	}
 	return fmt.Sprintf("a status that does not exist (%d of %d)", n[1], n[0])
 }

@@ -16,23 +16,20 @@ func (s *sum) add(d sum) {
 	s.hi, _ = bits.Add64(s.hi, d.hi, carry)
 }
 
-func (s *sum) sub(d sum) {
-	var borrow uint64
-	s.lo, borrow = bits.Sub64(s.lo, d.lo, 0)
-	s.hi, _ = bits.Sub64(s.hi, d.hi, borrow)
+// times is n times d, modulo 2^128.
+func (d sum) times(n int64) sum {
+	hi, lo := bits.Mul64(d.lo, uint64(n))
+	if hi += d.hi * uint64(n); n < 0 { // uint64(n) is 2^64 too many
+		hi -= d.lo
+	}
+	return sum{hi, lo}
 }
 
 // sums are the sums of each family: what they add up to is zero if the tables
 // agree.
 type sums [families]sum
 
-func (s *sums) take(t *term, digest sum) {
-	if t.minus {
-		s[t.family].sub(digest)
-		return
-	}
-	s[t.family].add(digest)
-}
+func (s *sums) take(t *term, digest sum) { s[t.family].add(digest.times(t.n)) }
 
 // sketch sums up the terms of all resources, many in one bucket.
 type sketch struct {

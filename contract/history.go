@@ -13,6 +13,7 @@ import (
 	"github.com/oncepay/oncepay/internal/jcs"
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
+	"github.com/oncepay/oncepay/pay"
 )
 
 // history is one Step on one store, driven by luck, one thing at a time. What
@@ -40,19 +41,24 @@ type history struct {
 	moments  []time.Time // when something was decided
 	names    map[*engine.Job]string
 	made     []ledger.Ref        // transfers
+	paid     []pay.Ref           // payments
+	orders   []*pay.Order        // what gateways were asked and have not answered
 	answers  map[once.Key]string // what each key was answered with
 	replays  map[once.Key]int64
 }
 
 func newHistory(t testing.TB, f Fixture, seed uint64) *history {
-	return &history{
+	var h *history
+	h = &history{
 		t: t, fixture: f, store: f.Open(t), seed: seed, luck: rand.New(rand.NewPCG(seed, 0)), now: opening,
 		step: engine.NewStep(engine.Config{
 			Since: opening, Seed: [32]byte{byte(seed), 1}, MaxBatch: 8, MaxWaiters: 3,
-			Rules: func(string) once.Rules { return once.Rules{Window: 24 * time.Hour, Lease: time.Minute} },
+			Rules:  func(string) once.Rules { return once.Rules{Window: 24 * time.Hour, Lease: time.Minute} },
+			Render: func(r pay.Reply) once.Answer { return h.render(r) },
 		}),
 		seen: map[string]int{}, names: map[*engine.Job]string{}, answers: map[once.Key]string{}, replays: map[once.Key]int64{},
 	}
+	return h
 }
 
 func (h *history) must(err error) {
@@ -94,14 +100,18 @@ func (h *history) turn() {
 			h.submit(h.request())
 		}
 		h.act()
-	case n < 80:
+	case n < 75:
 		h.answer()
-	case n < 82:
+	case n < 77:
 		h.leave()
+	case n < 88:
+		h.gateway()
 	case n < 92:
 		h.read()
-	case n < 96:
+	case n < 95:
 		h.expire()
+	case n < 97:
+		h.recover()
 	case n < 98:
 		h.keep()
 	default:
@@ -121,6 +131,8 @@ func (h *history) act() {
 			h.moments = append(h.moments, e.Commit.At)
 		case e.Resolve != nil:
 			h.resolve = e.Resolve
+		case e.Durable != nil:
+			h.orders = append(h.orders, e.Durable.Orders...)
 		case e.Answer != nil:
 			h.tell(e.Answer)
 		}
@@ -212,6 +224,8 @@ func (h *history) tell(a *engine.Answered) {
 	o := a.Outcome
 	what := "done"
 	switch {
+	case o.Interim:
+		what = "at work"
 	case errors.Is(o.Err, engine.ErrUnavailable): // why not is the store's to say
 		what = engine.ErrUnavailable.Error()
 	case o.Err != nil:

@@ -22,7 +22,7 @@ func (h *history) read() {
 		p.Before = h.moment()
 	}
 	h.write("read of %s from %s to %s", tenant, stamp(p.After), stamp(p.Before))
-	switch h.luck.IntN(7) {
+	switch h.luck.IntN(10) {
 	case 0:
 		h.readAccount(h.account(tenant))
 	case 1:
@@ -37,6 +37,8 @@ func (h *history) read() {
 		h.readEvents(tenant, engine.EventFilter{Subject: h.account(tenant).ID}, p)
 	case 6:
 		h.readKeys(10)
+	default:
+		h.readPayments(tenant, p)
 	}
 }
 
@@ -142,7 +144,9 @@ func (h *history) readAll() {
 		}
 		h.readTransfers(tenant, engine.TransferFilter{}, p)
 		h.readEvents(tenant, engine.EventFilter{}, p)
+		h.readPaymentList(tenant, engine.PaymentFilter{}, p)
 	}
+	h.readAllPayments()
 	for _, ref := range h.made {
 		t, err := h.store.Transfer(context.Background(), ref)
 		h.must(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/money"
 	"github.com/oncepay/oncepay/once"
+	"github.com/oncepay/oncepay/pay"
 )
 
 // request is what a client of a history asks for.
@@ -19,6 +20,7 @@ type request struct {
 	key     string // "" for none
 	words   string // what is asked for: the same words are the same request
 	command ledger.Command
+	payment func(pay.Ask) pay.Command // asks something of a payment instead
 	job     *engine.Job
 }
 
@@ -29,9 +31,16 @@ func (h *history) submit(r *request) {
 	name := fmt.Sprintf("#%d", len(h.names))
 	h.write("%s at %s: %s %s key=%q", name, stamp(h.now), r.tenant, r.words, r.key)
 	j := &engine.Job{Tenant: r.tenant, Command: r.command, NoWait: h.one(20), Reply: h.reply}
+	var k once.Key
+	if r.key != "" {
+		k = once.Key{Tenant: r.tenant, ID: r.key}
+	}
+	if r.payment != nil {
+		j.Payment, j.RequestID = r.payment(pay.Ask{Key: k, RequestID: name, House: h.house()}), name
+	}
 	if r.key != "" {
 		j.Request = once.Request{
-			Key: once.Key{Tenant: r.tenant, ID: r.key}, Operation: operation(r.command),
+			Key: k, Operation: operation(j),
 			Fingerprint: once.NewHasher([]byte("secret"), r.tenant).Request("POST", "/", []byte(r.words)),
 		}
 	}
@@ -65,16 +74,19 @@ func (h *history) request() *request {
 	if h.one(2) { // a retry is most often of what came not long ago
 		before = h.requests[max(0, len(h.requests)-1-h.luck.IntN(8))]
 	}
-	again := &request{tenant: before.tenant, key: before.key, words: before.words, command: before.command}
+	again := &request{tenant: before.tenant, key: before.key, words: before.words, command: before.command, payment: before.payment}
 	if h.one(3) && r.tenant == before.tenant && before.key != "" {
-		again.words, again.command = r.words, r.command
+		again.words, again.command, again.payment = r.words, r.command, r.payment
 	}
 	return again
 }
 
 func (h *history) fresh() *request {
 	r := &request{tenant: tenants[h.luck.IntN(len(tenants))]}
-	switch n := h.luck.IntN(60); {
+	switch n := h.luck.IntN(100); {
+	case n >= 60:
+		h.askPayment(r)
+		return r
 	case n < 3:
 		r.words, r.command = h.open(h.account(r.tenant))
 	case n < 8:
@@ -101,9 +113,21 @@ func (h *history) openNumber(i int) *request {
 	return r
 }
 
-// operation is what the API calls a command; an audit goes by it.
-func operation(c ledger.Command) string {
-	switch c.(type) {
+// operation is what the API calls what a job does; an audit goes by it.
+func operation(j *engine.Job) string {
+	switch j.Payment.(type) {
+	case pay.CreatePayment:
+		return "POST /v1/payments"
+	case pay.CapturePayment:
+		return "POST /v1/payments/{id}/capture"
+	case pay.CancelPayment:
+		return "POST /v1/payments/{id}/cancel"
+	case pay.RefundPayment:
+		return "POST /v1/payments/{id}/refunds"
+	case pay.Command:
+		return "POST /v1/payments/{id}/confirm"
+	}
+	switch j.Command.(type) {
 	case ledger.OpenAccount:
 		return "POST /v1/accounts"
 	case ledger.UpdateAccount:
