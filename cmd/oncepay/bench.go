@@ -20,7 +20,7 @@ Exit status 1 if the server broke its word.`,
   oncepay bench --target http://127.0.0.1:8080 --mix fresh=60,duplicate=30,hot=10 --duration 30s
   oncepay bench --target http://127.0.0.1:8080 --scenario storm`,
 	}
-	cmd.AddCommand(benchSuiteCommand(p), benchBareCommand(p))
+	cmd.AddCommand(benchSuiteCommand(p), benchPaymentsCommand(p), benchBareCommand(p))
 	cfg, mix := benchFlags(cmd)
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {

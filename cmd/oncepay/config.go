@@ -16,6 +16,8 @@ type config struct {
 	addr        string
 	store       string
 	dev         bool
+	sandbox     string // URL of the sandbox gateway; "" is none, or one inside with dev
+	hostile     bool
 	window      window
 	tombstones  time.Duration
 	ulidTenants []string
@@ -40,6 +42,7 @@ type limits struct {
 	connections   int
 	rate          float64 // requests per second and tenant; 0 is no limit
 	burst         int     // 0 is one second's worth of rate
+	inFlight      int
 }
 
 // resolve gives each key the value of the first layer that has one. It returns
@@ -61,7 +64,7 @@ func resolve(layers []layer) (config, error) {
 		}
 	}
 	if wrong == nil {
-		wrong = append(wrong, c.checkDev(), c.checkWindow(), c.checkTombstones())
+		wrong = append(wrong, c.checkDev(), c.checkHostile(), c.checkWindow(), c.checkTombstones())
 	}
 	return c, errors.Join(wrong...)
 }
@@ -74,6 +77,16 @@ func (c *config) checkDev() error {
 	return fmt.Errorf("addr: %q from %s is not loopback, and dev (from %s) accepts the API key sk_dev, which everybody knows: "+
 		"listen on 127.0.0.1, or leave dev out and make a key with `oncepay apikey create`",
 		c.addr, c.sources["addr"], c.sources["dev"])
+}
+
+// checkHostile refuses what would do nothing: a sandbox of its own is told itself
+// to be hostile.
+func (c *config) checkHostile() error {
+	if !c.hostile || c.dev && c.sandbox == "" {
+		return nil
+	}
+	return fmt.Errorf("sandbox_hostile: true from %s is about the sandbox inside, which runs with dev and without sandbox; "+
+		"for a process of its own say `oncepay sandbox --hostile`", c.sources["sandbox_hostile"])
 }
 
 func isLoopback(addr string) bool {

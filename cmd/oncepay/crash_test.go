@@ -91,6 +91,7 @@ func buildForCrashes(t *testing.T) string {
 // crashWorld is a store, and what its clients remember of it.
 type crashWorld struct {
 	program, dir string
+	args         []string   // more of them for the server
 	answers      []*crashOp // final answers of all cycles
 }
 
@@ -251,7 +252,7 @@ func (w *crashWorld) start(t *testing.T) *crashServer {
 	t.Helper()
 	s := &crashServer{phase: filepath.Join(w.dir, "phase")}
 	s.http = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: crashClients}}
-	s.cmd = exec.Command(w.program, "serve", "--dev", "--addr=127.0.0.1:0", "--store=sqlite:"+w.path())
+	s.cmd = exec.Command(w.program, append([]string{"serve", "--dev", "--addr=127.0.0.1:0", "--store=sqlite:" + w.path()}, w.args...)...)
 	s.cmd.Env = append(os.Environ(), "CRASHTEST_PHASE="+s.phase)
 	s.cmd.Stderr = &s.stderr
 	stdout, err := s.cmd.StdoutPipe()

@@ -35,6 +35,10 @@ func keys() []key {
 			"where money and keys are kept: one file that one process owns"),
 		row("dev", "false", boolean, func(c *config) *bool { return &c.dev },
 			"to try things out: accepts the API key sk_dev, which everybody knows, and so listens on loopback only"),
+		row("sandbox", "", gatewayURL, func(c *config) *string { return &c.sandbox },
+			"a sandbox gateway that runs as a process of its own (oncepay sandbox); with dev, and without this, one runs inside"),
+		row("sandbox_hostile", "false", boolean, func(c *config) *bool { return &c.hostile },
+			"with dev: the sandbox inside is not idempotent, every send is one more charge, and its declared contract says so"),
 
 		row("window.length", "24h", duration(time.Second), func(c *config) *time.Duration { return &c.window.length },
 			"how long a key is remembered and its answer replayed; at least the sum of the four below, or a late retry would run again"),
@@ -63,6 +67,8 @@ func keys() []key {
 			"requests per second and tenant; more get 429; 0 is no limit"),
 		row("limits.burst", "0", count(0), func(c *config) *int { return &c.limits.burst },
 			"requests that a tenant may send at once before limits.rate slows it down; 0 is as many as one second allows"),
+		row("limits.in_flight", "10000", count(1), func(c *config) *int { return &c.limits.inFlight },
+			"operations that wait for a gateway's answer; more payments get 503 before anything begins, since each holds a connection"),
 
 		row("drain", "10s", duration(0), func(c *config) *time.Duration { return &c.drain },
 			"how long requests in flight may take after SIGTERM; what is not done by then is recovered at the next start"),

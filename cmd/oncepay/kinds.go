@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"net"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -32,6 +33,11 @@ var (
 		want:  "sqlite:PATH, such as sqlite:./oncepay-data/oncepay.db",
 		parse: parseStore,
 		show:  func(s string) any { return withoutPassword(s) },
+	}
+	gatewayURL = kind[string]{
+		name:  "url",
+		want:  "the URL of a gateway, such as http://127.0.0.1:8070",
+		parse: parseGatewayURL,
 	}
 	boolean = kind[bool]{
 		name:  "bool",
@@ -143,6 +149,14 @@ func parseAddress(s string) (string, bool) {
 func parseStore(s string) (string, bool) {
 	path, ok := strings.CutPrefix(s, "sqlite:")
 	return s, ok && path != ""
+}
+
+// parseGatewayURL reads a URL without a path; the empty text is none.
+func parseGatewayURL(s string) (string, bool) {
+	u, err := url.Parse(s)
+	ok := s == "" || err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil &&
+		strings.Trim(u.Path, "/") == "" && u.RawQuery == "" && u.Fragment == ""
+	return strings.TrimRight(s, "/"), ok
 }
 
 func parseTenants(s string) ([]string, bool) {

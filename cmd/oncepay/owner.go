@@ -75,8 +75,8 @@ func listenOwner(store string) (*ownerSocket, error) {
 }
 
 // serveOwner answers other commands until ctx ends.
-func serveOwner(ctx context.Context, l net.Listener, keys keyring, log *slog.Logger) {
-	s := &http.Server{Handler: ownerHandler(keys), ReadTimeout: ownerTimeout, WriteTimeout: ownerTimeout}
+func serveOwner(ctx context.Context, l net.Listener, keys keyring, t teller, log *slog.Logger) {
+	s := &http.Server{Handler: ownerHandler(keys, t), ReadTimeout: ownerTimeout, WriteTimeout: ownerTimeout}
 	stop := context.AfterFunc(ctx, func() { s.Close() })
 	defer stop()
 	if err := s.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
@@ -86,7 +86,7 @@ func serveOwner(ctx context.Context, l net.Listener, keys keyring, log *slog.Log
 
 const ownerTimeout = 10 * time.Second
 
-func ownerHandler(keys keyring) http.Handler {
+func ownerHandler(keys keyring, t teller) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /apikeys", func(w http.ResponseWriter, r *http.Request) {
 		var k access.Key
@@ -104,6 +104,17 @@ func ownerHandler(keys keyring) http.Handler {
 	mux.HandleFunc("DELETE /apikeys/{id}", func(w http.ResponseWriter, r *http.Request) {
 		found, err := keys.RevokeAPIKey(r.Context(), r.PathValue("id"))
 		tell(w, found, err)
+	})
+	mux.HandleFunc("POST /payments/{id}/check", func(w http.ResponseWriter, r *http.Request) {
+		tell(w, struct{}{}, t.CheckPayment(r.Context(), r.PathValue("id")))
+	})
+	mux.HandleFunc("POST /payments/{id}/resolve", func(w http.ResponseWriter, r *http.Request) {
+		var d decision
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&d); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		tell(w, struct{}{}, t.ResolvePayment(r.Context(), r.PathValue("id"), d))
 	})
 	return mux
 }

@@ -93,7 +93,7 @@ func TestOwnerRefusesWhatIsNoKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &http.Server{Handler: ownerHandler(store), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
+	s := &http.Server{Handler: ownerHandler(store, nil), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
 	go s.Serve(l)
 	defer s.Close()
 	for name, row := range map[string]struct {

@@ -20,6 +20,9 @@ type program struct {
 func (p *program) commands() []*cobra.Command {
 	return []*cobra.Command{
 		serveCommand(p, serve),
+		demoCommand(p),
+		paymentsCommand(p),
+		sandboxCommand(p),
 		verifyCommand(p),
 		simulateCommand(p),
 		apikeyCommand(p),

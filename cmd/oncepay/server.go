@@ -14,6 +14,7 @@ import (
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/internal/id"
 	"github.com/oncepay/oncepay/once"
+	"github.com/oncepay/oncepay/processor"
 	"github.com/oncepay/oncepay/store/sqlite"
 	"github.com/oncepay/oncepay/web"
 )
@@ -24,12 +25,15 @@ const devKey = "sk_dev"
 
 // server is everything that `oncepay serve` runs.
 type server struct {
-	cfg      config
-	log      *slog.Logger
-	store    *sqlite.Store
-	executor *engine.Executor
-	api      *web.API
-	http     *http.Server
+	cfg       config
+	log       *slog.Logger
+	listener  net.Listener
+	store     *sqlite.Store
+	gateways  *gatewayRow
+	processor *processor.Processor
+	executor  *engine.Executor
+	api       *web.API
+	http      *http.Server
 
 	keeping sync.WaitGroup // what runs beside the requests
 	stop    context.CancelFunc
@@ -42,48 +46,66 @@ func serve(ctx context.Context, p *program, cfg config) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", cfg.addr)
-	if err != nil {
+	if s.listener, err = net.Listen("tcp", cfg.addr); err != nil {
 		return fmt.Errorf("addr: %w", err)
 	}
-	defer listener.Close()
-	if err := s.open(ctx, path); err != nil {
+	defer s.listener.Close()
+	if err := s.start(ctx, path); err != nil {
 		return err
 	}
 	if cfg.dev {
 		s.log.Warn("this is for development: the API key sk_dev, which everybody knows, may do everything as tenant dev")
 	}
-	if err := s.begin(path); err != nil {
+	if _, err := fmt.Fprintf(p.stdout, "oncepay is ready on http://%s (store %s)\n", s.listener.Addr(), cfg.store); err != nil {
 		return errors.Join(err, s.close(context.WithoutCancel(ctx)))
 	}
-	if _, err := fmt.Fprintf(p.stdout, "oncepay is ready on http://%s (store %s)\n", listener.Addr(), cfg.store); err != nil {
-		return errors.Join(err, s.close(context.WithoutCancel(ctx)))
-	}
-	return s.answer(ctx, web.Limit(listener, cfg.limits.connections))
+	return s.answer(ctx)
 }
 
-// open opens the store and makes everything that answers from it.
-func (s *server) open(ctx context.Context, path string) (err error) {
+// start opens the store and makes everything that answers from it. What it began
+// is ended if it fails.
+func (s *server) start(ctx context.Context, path string) (err error) {
 	if s.store, err = openStore(ctx, path, s.log); err != nil {
 		return err
 	}
+	for _, part := range []func(path string) error{s.openGateways, s.openExecutor, s.openAPI, s.begin} {
+		if err = part(path); err != nil {
+			return errors.Join(err, s.close(context.WithoutCancel(ctx)))
+		}
+	}
+	return nil
+}
+
+func (s *server) openGateways(path string) (err error) {
+	s.gateways, err = openGateways(s.cfg, path, s.store.Secret(), s.listener.Addr(), s.log)
+	return err
+}
+
+func (s *server) openExecutor(string) error {
 	hook, err := phaseHook()
 	if err != nil {
-		return errors.Join(err, s.store.Close())
+		return err
 	}
+	s.processor = processor.New(processor.Config{
+		Store: s.store, Connectors: s.gateways.connectors, Exclusive: true, MaxSends: s.cfg.limits.inFlight, Log: s.log,
+	})
 	s.executor = engine.New(s.store, engine.Config{
-		Rules: s.rules, Since: s.store.Since(), Seed: id.Seed(), OnCommit: hook,
+		Rules: s.rules, Since: s.store.Since(), Seed: id.Seed(), OnCommit: hook, Render: web.RenderPayment, Act: s.processor.Act,
 		MaxQueue: s.cfg.limits.queue, MaxTenantQueue: s.cfg.limits.tenantQueue, MaxWaiters: s.cfg.limits.waitersPerKey,
 	})
+	s.processor.Start(s.executor)
+	return nil
+}
+
+func (s *server) openAPI(string) (err error) {
 	s.api, err = web.New(web.Config{
-		Executor: s.executor, Store: s.store, Secret: s.store.Secret(), Rules: s.rules, DevKey: s.devKey(),
+		Executor: s.executor, Store: s.store, Secret: s.store.Secret(), Rules: s.rules, DevKey: s.devKey(), Payments: s.processor,
 		Rate: s.cfg.limits.rate, Burst: s.cfg.limits.burst, Log: s.log, Version: readBuild().Version,
 	})
-	if err != nil {
-		return errors.Join(err, s.close(ctx))
+	if err == nil {
+		s.http = web.NewServer(s.gateways.besides(s.api), s.log)
 	}
-	s.http = web.NewServer(s.api, s.log)
-	return nil
+	return err
 }
 
 func (s *server) devKey() string {
@@ -113,7 +135,9 @@ func (s *server) begin(path string) error {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	s.keeping.Go(func() { serveOwner(ctx, socket, s.store, s.log) })
+	d := &desk{store: s.store, executor: s.executor, gateways: s.processor}
+	s.keeping.Go(func() { serveOwner(ctx, socket, s.store, d, s.log) })
+	s.keeping.Go(func() { s.processor.Run(ctx) })
 	s.keeping.Go(func() {
 		s.executor.Keep(ctx, s.store, engine.UpkeepConfig{
 			Tombstones: s.cfg.tombstones, Skew: s.cfg.window.Skew, Uptime: uptime, Log: s.log,
@@ -123,10 +147,11 @@ func (s *server) begin(path string) error {
 }
 
 // answer answers requests until ctx ends, then drains: it stops accepting, and
-// gives what is in flight the time to finish.
-func (s *server) answer(ctx context.Context, l net.Listener) error {
+// gives what is in flight the time to finish. What gateways have not answered by
+// then is written down, and checked at the next start.
+func (s *server) answer(ctx context.Context) error {
 	failed := make(chan error, 1)
-	go func() { failed <- s.http.Serve(l) }()
+	go func() { failed <- s.http.Serve(web.Limit(s.listener, s.cfg.limits.connections)) }()
 	var err error
 	select {
 	case err = <-failed:
@@ -140,6 +165,9 @@ func (s *server) answer(ctx context.Context, l net.Listener) error {
 		s.log.Warn("some requests were still waiting; they can be repeated", "err", late)
 		s.http.Close()
 	}
+	if late := s.processor.Close(drain); late != nil {
+		s.log.Warn("some payments are still at their gateway; they are checked at the next start", "err", late)
+	}
 	return errors.Join(err, s.close(context.WithoutCancel(ctx)))
 }
 
@@ -148,13 +176,19 @@ func (s *server) answer(ctx context.Context, l net.Listener) error {
 // all of that has done nothing to the store.
 const closeTime = 2 * time.Second
 
-// close ends what open and begin started. What is committing is waited for.
-func (s *server) close(ctx context.Context) error {
+// close ends what start began. What is committing is waited for.
+func (s *server) close(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, closeTime)
 	defer cancel()
 	if s.stop != nil {
 		s.stop()
 		s.keeping.Wait()
 	}
-	return errors.Join(s.executor.Close(ctx), s.store.Close())
+	if s.executor != nil {
+		err = s.executor.Close(ctx)
+	}
+	if s.gateways != nil {
+		err = errors.Join(err, s.gateways.close())
+	}
+	return errors.Join(err, s.store.Close())
 }

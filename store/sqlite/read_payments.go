@@ -25,19 +25,23 @@ const selectPaymentOf = "SELECT payment FROM operations WHERE tenant = ? AND id 
 // there is none.
 func (p *pool) PaymentOf(ctx context.Context, operation pay.Ref) (x *pay.Payment, err error) {
 	err = p.read(ctx, func(c *conn) error {
-		q, err := c.stmt(selectPaymentOf)
-		if err != nil {
-			return err
-		}
-		q.text(operation.Tenant).text(operation.ID)
-		if !q.next(&err) {
-			return err
-		}
-		defer q.reset()
-		x, err = loadPayment(c, pay.Ref{Tenant: operation.Tenant, ID: q.columnText(0)})
+		x, err = loadPaymentOf(c, operation)
 		return err
 	})
 	return x, wrap("payment of an operation", err)
+}
+
+func loadPaymentOf(c *conn, operation pay.Ref) (*pay.Payment, error) {
+	q, err := c.stmt(selectPaymentOf)
+	if err != nil {
+		return nil, err
+	}
+	q.text(operation.Tenant).text(operation.ID)
+	if !q.next(&err) {
+		return nil, err
+	}
+	defer q.reset()
+	return loadPayment(c, pay.Ref{Tenant: operation.Tenant, ID: q.columnText(0)})
 }
 
 // Payments lists the payments of a tenant, newest first, which is the order of

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/id"
+	"github.com/oncepay/oncepay/pay"
+	"github.com/oncepay/oncepay/store/sqlite"
+	"github.com/oncepay/oncepay/web"
+)
+
+// desk settles payments in the process that owns the store.
+type desk struct {
+	store    *sqlite.Store
+	executor *engine.Executor
+	gateways gateways // nil: this process knows none
+}
+
+// gateways are who can ask a gateway about a payment.
+type gateways interface {
+	Check(ctx context.Context, ref pay.Ref) error
+}
+
+// CheckPayment is teller's.
+func (d *desk) CheckPayment(ctx context.Context, id string) error {
+	m, err := d.find(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case d.gateways == nil:
+		return errors.New("no server is running on this store, and only a server knows the gateways: start it with `oncepay serve`; it checks by itself what is in doubt")
+	}
+	return d.gateways.Check(ctx, m.Ref)
+}
+
+// ResolvePayment is teller's.
+func (d *desk) ResolvePayment(ctx context.Context, id string, how decision) error {
+	if err := how.check(); err != nil {
+		return err
+	}
+	m, err := d.find(ctx, id)
+	if err != nil {
+		return err
+	}
+	if m.Operation(id) != nil && how.Operation == "" {
+		how.Operation = id
+	}
+	o := d.executor.Do(ctx, &engine.Job{Tenant: m.Tenant, Payment: pay.ResolvePayment{
+		Ref: m.Ref, Operation: how.Operation, Happened: how.As == "captured", Evidence: how.Evidence, Actor: how.Actor,
+	}})
+	if o.Err != nil {
+		return o.Err
+	}
+	return refused(o.Answer.Status, o.Answer.Body)
+}
+
+func (d *desk) find(ctx context.Context, id string) (*pay.Payment, error) {
+	m, err := d.store.FindPayment(ctx, id)
+	if err == nil && m == nil {
+		err = noSuchPayment(id)
+	}
+	return m, err
+}
+
+// refused is the error that a problem tells of, if it is one.
+func refused(status int, body []byte) error {
+	var problem struct{ Detail string }
+	if status < 400 {
+		return nil
+	}
+	if err := json.Unmarshal(body, &problem); err != nil {
+		return fmt.Errorf("it was refused with %d", status)
+	}
+	return badNews{problem.Detail}
+}
+
+// openTeller returns who settles the payments of a store: its owner, if there is
+// one, else this process. Close it after use.
+func openTeller(ctx context.Context, path string, log *slog.Logger) (teller, func() error, error) {
+	if !exists(path) {
+		return nil, nil, fmt.Errorf("there is no store at %s; name the right one with --store", path)
+	}
+	store, err := openStore(ctx, path, log)
+	switch {
+	case errors.Is(err, sqlite.ErrOwned):
+		return newOwner(path), func() error { return nil }, nil
+	case err != nil:
+		return nil, nil, err
+	}
+	executor := engine.New(store, engine.Config{Since: store.Since(), Seed: id.Seed(), Render: web.RenderPayment})
+	done := func() error { return errors.Join(executor.Close(context.WithoutCancel(ctx)), store.Close()) }
+	return &desk{store: store, executor: executor}, done, nil
+}

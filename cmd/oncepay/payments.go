@@ -1,0 +1,399 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os/user"
+	"regexp"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/pay"
+	"github.com/oncepay/oncepay/store/sqlite"
+)
+
+func paymentsCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "payments",
+		Short: "Look at payments, and settle those that are in doubt",
+		Long: `Look at payments, and settle those that are in doubt. What is in doubt is checked by the server itself; what
+exceeds its gateway's contract is needs_review, and waits for a human: check it at the gateway, then resolve it.
+list and show read beside a running server; check and resolve ask it through a socket beside the store.`,
+	}
+	cmd.AddCommand(paymentsListCommand(p), paymentsShowCommand(p), paymentsCheckCommand(p), paymentsResolveCommand(p))
+	return cmd
+}
+
+func paymentsListCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List payments, the newest first",
+		Example: `  oncepay payments list --in-doubt
+  oncepay payments list --tenant shop --status needs_review`,
+	}
+	settings := p.settings(cmd, "store")
+	tenant := cmd.Flags().String("tenant", "", "`name` of the tenant whose payments to list; needed but for --in-doubt")
+	inDoubt := cmd.Flags().Bool("in-doubt", false, "only those whose outcome is not known, of every tenant if none is named")
+	status := cmd.Flags().String("status", "", "only those with this `status`, such as needs_review")
+	reference := cmd.Flags().String("reference", "", "only those of this `order`")
+	limit := cmd.Flags().Int("limit", 100, "how many at most")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		f, err := paymentFilter(*status, *reference, *inDoubt)
+		switch {
+		case err != nil:
+			return err
+		case *limit < 1:
+			return usagef("--limit: %d is not 1 or more", *limit)
+		case *tenant == "" && (!*inDoubt || *status != "" || *reference != ""):
+			return usagef("--tenant is required, such as --tenant shop; --in-doubt alone lists those of every tenant")
+		}
+		return p.reading(cmd.Context(), settings, func(r *sqlite.View) error {
+			list, err := listPayments(cmd.Context(), r, *tenant, f, *limit)
+			if err != nil {
+				return err
+			}
+			return p.printPayments(list, *asJSON)
+		})
+	}
+	return cmd
+}
+
+func paymentFilter(status, reference string, inDoubt bool) (f engine.PaymentFilter, err error) {
+	f.Reference = reference
+	if inDoubt {
+		f.InDoubt = new(true)
+	}
+	if status != "" {
+		var ok bool
+		if f.Status, ok = pay.ParseStatus(status); !ok {
+			return f, usagef("--status: there is no status %q", status)
+		}
+	}
+	return f, nil
+}
+
+// listPayments reads pages until there are enough.
+func listPayments(ctx context.Context, r *sqlite.View, tenant string, f engine.PaymentFilter, limit int) (all []*pay.Payment, err error) {
+	page := engine.Page{}
+	for {
+		var list engine.List[*pay.Payment]
+		page.Limit = min(100, limit-len(all))
+		if tenant == "" {
+			list, err = r.Doubtful(ctx, page)
+		} else {
+			list, err = r.Payments(ctx, tenant, f, page)
+		}
+		all = append(all, list.Items...)
+		if page.Cursor = list.Next; err != nil || page.Cursor == "" || len(all) >= limit {
+			return all, err
+		}
+	}
+}
+
+// reading lets do read the configured store, beside its owner.
+func (p *program) reading(ctx context.Context, s settings, do func(*sqlite.View) error) error {
+	c, err := s.load()
+	if err != nil {
+		return err
+	}
+	path, err := storePath(c.store)
+	if err != nil {
+		return err
+	}
+	r, err := sqlite.OpenView(ctx, path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(r), r.Close())
+}
+
+func (p *program) printPayments(list []*pay.Payment, asJSON bool) error {
+	if asJSON {
+		rows := make([]rawJSON, len(list))
+		for i, m := range list {
+			rows[i] = paymentJSON(m)
+		}
+		return p.printJSON(map[string]any{"data": rows})
+	}
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tTENANT\tSTATUS\tIN DOUBT\tAMOUNT\tREFERENCE\tCREATED\tWHY")
+	for _, m := range list {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d %s\t%s\t%s\t%s\n", m.ID, m.Tenant, m.Status, yes(m.InDoubt), m.Amount, m.Currency,
+			orDash(m.Reference), m.CreatedAt.UTC().Format(time.RFC3339), orDash(whyParked(m)))
+	}
+	return w.Flush()
+}
+
+// whyParked is why a human must decide, "" if none must.
+func whyParked(m *pay.Payment) string {
+	for _, o := range m.Operations {
+		if o.Parked != "" {
+			return o.Kind.String() + ": " + o.Parked
+		}
+		if o.Outcome == pay.Conflict {
+			return o.Kind.String() + ": the gateway contradicts itself"
+		}
+	}
+	return ""
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// rawJSON is JSON that is printed as it is.
+type rawJSON []byte
+
+func (r rawJSON) MarshalJSON() ([]byte, error) { return r, nil }
+
+// paymentJSON is a payment as the API shows it, with its tenant.
+func paymentJSON(m *pay.Payment) rawJSON {
+	b := append([]byte(`{"tenant":"`), m.Tenant...) // its characters need no escapes
+	return append(append(b, `",`...), m.AppendJSON(nil)[1:]...)
+}
+
+func paymentsShowCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show a payment, its operations and what happened to it",
+		Args:  cobra.ExactArgs(1),
+	}
+	settings := p.settings(cmd, "store")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := checkPaymentID(args[0]); err != nil {
+			return err
+		}
+		return p.reading(cmd.Context(), settings, func(r *sqlite.View) error {
+			m, err := r.FindPayment(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if m == nil {
+				return noSuchPayment(args[0])
+			}
+			lines, err := r.Lines(cmd.Context(), m.Ref)
+			if err != nil {
+				return err
+			}
+			return p.printPayment(m, lines, *asJSON)
+		})
+	}
+	return cmd
+}
+
+func noSuchPayment(id string) error {
+	return badNews{"there is no payment or refund " + id + " in this store"}
+}
+
+// paymentID is what an id looks like; anything else could change the path that
+// the owner is asked for.
+var paymentID = regexp.MustCompile(`^(pay|re|att|cap)_[0-9a-z]{26}$`)
+
+func checkPaymentID(id string) error {
+	if !paymentID.MatchString(id) {
+		return usagef("%q is no id of a payment; they look like pay_01k… and `oncepay payments list` shows them", id)
+	}
+	return nil
+}
+
+func (p *program) printPayment(m *pay.Payment, lines []pay.Line, asJSON bool) error {
+	if asJSON {
+		return p.printJSON(map[string]any{"payment": paymentJSON(m), "operations": shownOperations(m), "lines": shownLines(lines)})
+	}
+	if err := p.printPayments([]*pay.Payment{m}, false); err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nOPERATION\tKIND\tOUTCOME\tAMOUNT\tMOVED\tSENDS\tCHECKS\tAT THE GATEWAY\tDUE")
+	for _, o := range shownOperations(m) {
+		due := "-"
+		if o.DueAt != nil {
+			due = o.DueAt.Format(time.RFC3339)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\n", o.ID, o.Kind, o.Outcome, o.Amount, o.Moved, o.Sends, o.Checks, orDash(o.GatewayID), due)
+	}
+	fmt.Fprintln(w, "\nAT\tWHAT\tOPERATION\tDETAIL")
+	for _, l := range lines {
+		detail := l.Detail
+		if l.Actor != "" {
+			detail += " (" + l.Actor + ")"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", l.At.UTC().Format(time.RFC3339Nano), l.Type, orDash(l.Operation), orDash(detail))
+	}
+	return w.Flush()
+}
+
+// shownOperation is an operation as it is printed.
+type shownOperation struct {
+	ID        string     `json:"id"`
+	Kind      string     `json:"kind"`
+	Outcome   string     `json:"outcome"`
+	Amount    int64      `json:"amount"`
+	Moved     int64      `json:"moved"`
+	GatewayID string     `json:"gateway_id"`
+	Parked    string     `json:"parked"`
+	Sends     int64      `json:"sends"`
+	Checks    int64      `json:"checks"`
+	DueAt     *time.Time `json:"due_at"`
+	CreatedAt time.Time  `json:"created_at"`
+}
+
+func shownOperations(m *pay.Payment) []shownOperation {
+	shown := make([]shownOperation, len(m.Operations))
+	for i, o := range m.Operations {
+		shown[i] = shownOperation{
+			ID: o.ID, Kind: o.Kind.String(), Outcome: o.Outcome.String(), Amount: o.Amount, Moved: o.Moved, GatewayID: o.GatewayID,
+			Parked: o.Parked, Sends: o.Attempt, Checks: o.Checks, CreatedAt: o.CreatedAt,
+		}
+		if !o.DueAt.IsZero() {
+			shown[i].DueAt = &o.DueAt
+		}
+	}
+	return shown
+}
+
+// shownLine is a line of a timeline as it is printed.
+type shownLine struct {
+	At        time.Time `json:"at"`
+	Type      string    `json:"type"`
+	Operation string    `json:"operation"`
+	Key       string    `json:"key"`
+	Detail    string    `json:"detail"`
+	Actor     string    `json:"actor"`
+}
+
+func shownLines(lines []pay.Line) []shownLine {
+	shown := make([]shownLine, len(lines))
+	for i, l := range lines {
+		shown[i] = shownLine{l.At, l.Type, l.Operation, l.Key, l.Detail, l.Actor}
+	}
+	return shown
+}
+
+func paymentsCheckCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check ID",
+		Short: "Ask the gateway now what became of a payment",
+		Long:  `Ask the gateway now what became of a payment, and write down what it says. The running server does it: it knows the gateway.`,
+		Args:  cobra.ExactArgs(1),
+	}
+	settings := p.settings(cmd, "store")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := checkPaymentID(args[0]); err != nil {
+			return err
+		}
+		return p.settling(cmd.Context(), settings, args[0], *asJSON, func(t teller) error { return t.CheckPayment(cmd.Context(), args[0]) })
+	}
+	return cmd
+}
+
+func paymentsResolveCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "resolve ID",
+		Short: "Decide what is in doubt about a payment, with the evidence",
+		Long: `Decide what is in doubt about a payment: that it was captured (a refund: given back), or that it certainly was
+not. Look at the gateway's own records first. The decision is written down with its evidence and who made it; money
+and answers follow it, and what the gateway says later is compared with it.`,
+		Example: `  oncepay payments resolve pay_01k… --as captured --evidence "settlement report of 2026-11-20, line 311"`,
+		Args:    cobra.ExactArgs(1),
+	}
+	settings := p.settings(cmd, "store")
+	as := cmd.Flags().String("as", "", "`what` happened: captured or absent")
+	evidence := cmd.Flags().String("evidence", "", "`text`: what the decision rests on, 1 to 1000 characters")
+	operation := cmd.Flags().String("operation", "", "`id` of the operation, if more than one is in doubt")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		d := decision{Operation: *operation, As: *as, Evidence: *evidence, Actor: whoAmI()}
+		if err := errors.Join(checkPaymentID(args[0]), d.check()); err != nil {
+			return usagef("%v", err)
+		}
+		return p.settling(cmd.Context(), settings, args[0], *asJSON, func(t teller) error { return t.ResolvePayment(cmd.Context(), args[0], d) })
+	}
+	return cmd
+}
+
+// whoAmI is who decides, for the audit: the user of the operating system.
+func whoAmI() string {
+	if u, err := user.Current(); err == nil {
+		return "operator " + u.Username
+	}
+	return "operator"
+}
+
+// decision is what a human found out.
+type decision struct{ Operation, As, Evidence, Actor string }
+
+func (d decision) check() error {
+	switch {
+	case d.As != "captured" && d.As != "absent":
+		return fmt.Errorf("--as: %q is neither captured nor absent", d.As)
+	case len(d.Evidence) < 1 || len(d.Evidence) > 1000:
+		return errors.New("--evidence: say in 1 to 1000 characters what the decision rests on")
+	case d.Operation != "":
+		return checkPaymentID(d.Operation)
+	}
+	return nil
+}
+
+// teller settles payments. The process that owns the store is one, and so is
+// its socket.
+type teller interface {
+	CheckPayment(ctx context.Context, id string) error
+	ResolvePayment(ctx context.Context, id string, d decision) error
+}
+
+// settling lets do work on a payment of the configured store, and shows what
+// came of it.
+func (p *program) settling(ctx context.Context, s settings, id string, asJSON bool, do func(teller) error) error {
+	c, err := s.load()
+	if err != nil {
+		return err
+	}
+	path, err := storePath(c.store)
+	if err != nil {
+		return err
+	}
+	t, closeTeller, err := openTeller(ctx, path, newLogger(p.stderr, c.log))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(do(t), closeTeller()); err != nil {
+		return err
+	}
+	return p.reading(ctx, s, func(r *sqlite.View) error {
+		m, err := r.FindPayment(ctx, id)
+		if err != nil || m == nil {
+			return errors.Join(err, noSuchPayment(id))
+		}
+		lines, err := r.Lines(ctx, m.Ref)
+		return errors.Join(err, p.printPayment(m, lines, asJSON))
+	})
+}
+
+// CheckPayment is teller's.
+func (o *owner) CheckPayment(ctx context.Context, id string) error {
+	return o.ask(ctx, "POST", "/payments/"+url.PathEscape(id)+"/check", nil, nil)
+}
+
+// ResolvePayment is teller's.
+func (o *owner) ResolvePayment(ctx context.Context, id string, d decision) error {
+	return o.ask(ctx, "POST", "/payments/"+url.PathEscape(id)+"/resolve", d, nil)
+}

@@ -1,0 +1,70 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/oncepay/oncepay/pay"
+)
+
+// View reads a store beside its owner, or offline: what a [Store] reads, each
+// read as of its own moment. It is safe for concurrent use. Make one with
+// [OpenView].
+type View struct{ *pool }
+
+// OpenView opens the store at path as [OpenReader] does, and fails as that does.
+func OpenView(ctx context.Context, path string) (*View, error) {
+	r, err := OpenReader(ctx, path) // it sees to versions
+	if err != nil {
+		return nil, err
+	}
+	secret, err := readSecret(r.c)
+	if err = errors.Join(err, r.Close()); err != nil {
+		return nil, fmt.Errorf("sqlite: open %s to read: %w", path, err)
+	}
+	return &View{newPool(path, readerCache, secret)}, nil
+}
+
+// Close ends the reading.
+func (v *View) Close() error { return v.pool.close() }
+
+const selectNextTenant = "SELECT min(tenant) FROM payments WHERE tenant > ?"
+
+// FindPayment returns the payment with this id, or that has an operation with
+// it, whosever it is: for operators, never for clients. nil if there is none.
+func (p *pool) FindPayment(ctx context.Context, id string) (x *pay.Payment, err error) {
+	err = p.read(ctx, func(c *conn) error {
+		for tenant := ""; x == nil; { // a step for each tenant: an index of its own would cost every payment
+			if tenant, err = c.nextTenant(tenant); err != nil || tenant == "" {
+				return err
+			}
+			if x, err = findPayment(c, pay.Ref{Tenant: tenant, ID: id}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return x, wrap("find a payment", err)
+}
+
+func (c *conn) nextTenant(after string) (tenant string, err error) {
+	q, err := c.stmt(selectNextTenant)
+	if err != nil {
+		return "", err
+	}
+	q.text(after)
+	if !q.next(&err) {
+		return "", err
+	}
+	defer q.reset()
+	return q.columnText(0), nil
+}
+
+func findPayment(c *conn, ref pay.Ref) (*pay.Payment, error) {
+	x, err := loadPayment(c, ref)
+	if x != nil || err != nil {
+		return x, err
+	}
+	return loadPaymentOf(c, ref)
+}
