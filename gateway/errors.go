@@ -88,7 +88,7 @@ var explanations = []struct {
 	{untrusted, "the gateway's certificate is not trusted"},
 	{as[*handshakeError], "TLS could not be agreed on"},
 	{one(syscall.ECONNREFUSED), "the connection was refused"},
-	{one(syscall.EHOSTUNREACH, syscall.ENETUNREACH), "the gateway cannot be reached"},
+	{one(syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ETIMEDOUT), "the gateway cannot be reached"},
 	{one(syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL), "this server has no connection left to use"},
 	{one(syscall.ECONNRESET, syscall.EPIPE), "the connection was reset"},
 	{one(errCutOff), errCutOff.Error()},

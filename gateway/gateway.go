@@ -74,8 +74,8 @@ type Config struct {
 	// Defaults to 64 KiB.
 	MaxAnswer int64
 
-	// Rate is how many sends a second are let out, with a tenth of a second's
-	// worth at once.
+	// Rate is how many sends a second are let out, one after the other in even
+	// steps.
 	//
 	// Defaults to no limit.
 	Rate int

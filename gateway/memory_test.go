@@ -1,3 +1,5 @@
+//go:build !race
+
 package gateway_test
 
 import (
@@ -24,6 +26,15 @@ func BenchmarkWaiting(b *testing.B) {
 				b.ReportMetric(float64(waiting(b, n))/float64(n), "bytes/call")
 			}
 		})
+	}
+}
+
+// Ten thousand calls that wait are to leave room for all that waits with them in
+// 512 MiB.
+func TestWaitingCostsLittle(t *testing.T) {
+	const calls, most = 1_000, 16 << 10
+	if got := waiting(t, calls) / calls; got > most {
+		t.Errorf("a call that waits holds %d bytes, more than %d", got, most)
 	}
 }
 
