@@ -17,8 +17,9 @@ import (
 	"github.com/oncepay/oncepay/webhook"
 )
 
-// A courier delivers webhooks: those of the books that are due, some at once,
-// each a few times until it is taken. What was not delivered when the process
+// A courier delivers webhooks: those of the books that are due, of many
+// operations at once but of each one after the other, and a few times until they
+// are taken. What was not delivered when the process
 // ended is delivered by the next one; a webhook can come twice.
 type courier struct {
 	books  *books
@@ -27,12 +28,13 @@ type courier struct {
 	client *http.Client
 	done   chan struct{}
 
-	busy     map[int64]bool // deliveries that are on their way
-	returned chan int64
+	busy     map[string]bool // operations of which a webhook is on its way
+	returned chan string
 }
 
 const (
-	maxCouriers     = 64 // deliveries at once
+	maxCouriers     = 64              // deliveries at once
+	maxDue          = 4 * maxCouriers // that are looked at: some are of an operation that is busy
 	deliveryTimeout = 5 * time.Second
 	idlePoll        = time.Minute // what is due is known; this is for a clock that was set
 )
@@ -50,7 +52,7 @@ func newCourier(b *books, cfg Config) *courier {
 			Transport:     &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: maxCouriers, IdleConnTimeout: time.Minute},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		busy: map[int64]bool{}, returned: make(chan int64, maxCouriers),
+		busy: map[string]bool{}, returned: make(chan string, maxCouriers),
 	}
 }
 
@@ -68,10 +70,10 @@ func loopbackOnly(_, address string, _ syscall.RawConn) error {
 
 // A delivery is one webhook to one address.
 type delivery struct {
-	num, due           int64
-	event, url, secret string
-	body               []byte
-	attempts           int
+	num, due                      int64
+	event, operation, url, secret string
+	body                          []byte
+	attempts                      int
 }
 
 // run delivers until ctx is over, and then waits for what is on its way.
@@ -81,8 +83,8 @@ func (c *courier) run(ctx context.Context) {
 		next := c.sendDue(ctx)
 		timer := time.NewTimer(next)
 		select {
-		case num := <-c.returned:
-			delete(c.busy, num)
+		case operation := <-c.returned:
+			delete(c.busy, operation)
 			c.collect()
 		case <-c.books.writer.news:
 		case <-timer.C:
@@ -100,8 +102,8 @@ func (c *courier) run(ctx context.Context) {
 func (c *courier) collect() {
 	for {
 		select {
-		case num := <-c.returned:
-			delete(c.busy, num)
+		case operation := <-c.returned:
+			delete(c.busy, operation)
 		default:
 			return
 		}
@@ -115,13 +117,13 @@ func (c *courier) sendDue(ctx context.Context) time.Duration {
 	if free == 0 {
 		return idlePoll
 	}
-	all, err := c.books.dueDeliveries(ctx, maxCouriers+1)
+	all, err := c.books.dueDeliveries(ctx, maxDue)
 	if err != nil && ctx.Err() == nil {
 		c.log.Error("webhooks that are due cannot be read", "err", err)
 		return time.Second
 	}
 	for _, d := range all {
-		if c.busy[d.num] {
+		if c.busy[d.operation] {
 			continue
 		}
 		if wait := time.UnixMicro(d.due).Sub(c.now()); wait > 0 {
@@ -131,7 +133,7 @@ func (c *courier) sendDue(ctx context.Context) time.Duration {
 			break
 		}
 		free--
-		c.busy[d.num] = true
+		c.busy[d.operation] = true
 		go c.carry(ctx, d)
 	}
 	return idlePoll
@@ -139,7 +141,7 @@ func (c *courier) sendDue(ctx context.Context) time.Duration {
 
 // carry makes one attempt and writes down what came of it.
 func (c *courier) carry(ctx context.Context, d delivery) {
-	defer func() { c.returned <- d.num }()
+	defer func() { c.returned <- d.operation }()
 	result, again := c.attempt(ctx, d)
 	if ctx.Err() != nil {
 		return // it is still due for the next process
@@ -184,7 +186,7 @@ func (c *courier) attempt(ctx context.Context, d delivery) (result string, again
 // dueDeliveries reads the deliveries that are due first.
 func (b *books) dueDeliveries(ctx context.Context, limit int) ([]delivery, error) {
 	rows, err := b.read.QueryContext(ctx,
-		`SELECT num, due, event, url, secret, body, attempts FROM deliveries WHERE due IS NOT NULL ORDER BY due, num LIMIT ?`, limit)
+		`SELECT num, due, event, operation, url, secret, body, attempts FROM deliveries WHERE due IS NOT NULL ORDER BY due, num LIMIT ?`, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +194,7 @@ func (b *books) dueDeliveries(ctx context.Context, limit int) ([]delivery, error
 	var all []delivery
 	for rows.Next() {
 		var d delivery
-		if err := rows.Scan(&d.num, &d.due, &d.event, &d.url, &d.secret, &d.body, &d.attempts); err != nil {
+		if err := rows.Scan(&d.num, &d.due, &d.event, &d.operation, &d.url, &d.secret, &d.body, &d.attempts); err != nil {
 			return nil, err
 		}
 		all = append(all, d)

@@ -3,6 +3,7 @@ package sandbox_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"io"
@@ -223,3 +224,23 @@ func eventually(t *testing.T, good func() bool) {
 
 // secretText is a secret for webhooks.
 const secretText = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+// query reads one value from the books, as a stranger does.
+func (h *house) query(text string, to any) {
+	h.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+h.path+"?mode=ro")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.QueryRow(text).Scan(to); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// deliveries says how the deliveries of webhooks stand.
+func (h *house) deliveries() (all string) {
+	h.t.Helper()
+	h.query(`SELECT group_concat('attempts ' || attempts || ', due ' || coalesce(due, 'never') || ', ' || result, '; ') FROM deliveries`, &all)
+	return all
+}

@@ -43,14 +43,15 @@ CREATE TABLE actions (
 
 -- One row for each webhook that is to be delivered.
 CREATE TABLE deliveries (
-	num      INTEGER PRIMARY KEY,
-	event    TEXT NOT NULL,
-	url      TEXT NOT NULL,
-	secret   TEXT NOT NULL,
-	body     BLOB NOT NULL,
-	attempts INTEGER NOT NULL,
-	due      INTEGER,                       -- when it is tried; none once that is over
-	result   TEXT NOT NULL                  -- of the last attempt
+	num       INTEGER PRIMARY KEY,
+	event     TEXT NOT NULL,
+	operation TEXT NOT NULL,                -- those of one are sent one after the other
+	url       TEXT NOT NULL,
+	secret    TEXT NOT NULL,
+	body      BLOB NOT NULL,
+	attempts  INTEGER NOT NULL,
+	due       INTEGER,                      -- when it is tried; none once that is over
+	result    TEXT NOT NULL                 -- of the last attempt
 ) STRICT;
 
 CREATE INDEX deliveries_due ON deliveries (due) WHERE due IS NOT NULL;

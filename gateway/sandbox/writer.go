@@ -26,10 +26,11 @@ var (
 // A writer writes the books: one goroutine, one connection, and as many entries
 // in a transaction as have come in the meantime.
 type writer struct {
-	conn  *sql.Conn
-	tx    *tx
-	queue chan entry
-	news  chan struct{} // there are webhooks to deliver
+	conn     *sql.Conn
+	tx       *tx
+	patience time.Duration // for a place in the queue
+	queue    chan entry
+	news     chan struct{} // there are webhooks to deliver
 
 	closing  chan struct{}
 	finished chan struct{} // closed: nothing is written any more
@@ -49,9 +50,10 @@ func newWriter(db *sql.DB) (*writer, error) {
 		return nil, err
 	}
 	w := &writer{
-		conn:  conn,
-		tx:    &tx{conn: conn, prepared: map[string]*sql.Stmt{}, ids: id.NewSource(id.Seed())},
-		queue: make(chan entry, maxQueue), news: make(chan struct{}, 1),
+		conn:     conn,
+		tx:       &tx{conn: conn, prepared: map[string]*sql.Stmt{}, ids: id.NewSource(id.Seed())},
+		patience: maxWait,
+		queue:    make(chan entry, maxQueue), news: make(chan struct{}, 1),
 		closing: make(chan struct{}), finished: make(chan struct{}),
 	}
 	go w.work()
@@ -63,7 +65,7 @@ func newWriter(db *sql.DB) (*writer, error) {
 // there is no place in the queue, and then nothing began.
 func (w *writer) do(ctx context.Context, fn func(*tx) error) error {
 	e := entry{fn, make(chan error, 1)}
-	patience := time.NewTimer(maxWait)
+	patience := time.NewTimer(w.patience)
 	defer patience.Stop()
 	select {
 	case w.queue <- e:
