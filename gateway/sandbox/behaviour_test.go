@@ -8,6 +8,7 @@ import (
 )
 
 func TestPaymentMethodsChooseWhatHappens(t *testing.T) {
+	usual := open(t, sandbox.Config{})
 	type seen struct {
 		status  int // 0: no answer
 		says    string
@@ -28,7 +29,7 @@ func TestPaymentMethodsChooseWhatHappens(t *testing.T) {
 	} {
 		t.Run(row.method+" "+row.sentence, func(t *testing.T) {
 			t.Parallel()
-			h := open(t, sandbox.Config{})
+			h := usual.share(t)
 			for _, want := range []seen{row.first, row.repeat} {
 				a := h.try(want.status, "att_1", charge(row.method))
 				got := seen{a.status, a.Status, len(h.charges("pay_1"))}
@@ -46,6 +47,7 @@ func TestPaymentMethodsChooseWhatHappens(t *testing.T) {
 // An option chooses for captures, voids and refunds what a payment method
 // chooses for charges. It is given with either.
 func TestOptionsChooseForWhatComesAfterTheCharge(t *testing.T) {
+	usual := open(t, sandbox.Config{})
 	for _, row := range []struct {
 		sentence, kind, method string
 		status                 int // of the first send; 0: no answer
@@ -63,7 +65,7 @@ func TestOptionsChooseForWhatComesAfterTheCharge(t *testing.T) {
 		for where, withCharge := range map[string]bool{"as the charge chose": true, "as it chose itself": false} {
 			t.Run(row.sentence+" "+where, func(t *testing.T) {
 				t.Parallel()
-				h := open(t, sandbox.Config{})
+				h := usual.share(t)
 				first, second := charge("pm_ok"), of(row.kind, "", 1250)
 				if row.kind != "refund" {
 					first["kind"] = "authorize"

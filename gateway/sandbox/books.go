@@ -33,6 +33,9 @@ const (
 	schemaVersion = 1
 )
 
+// maxReaders read at once: the courier, the judges.
+const maxReaders = 4
+
 // books is the file that survives: one connection writes it, some read it.
 type books struct {
 	lock   *os.File
@@ -93,9 +96,11 @@ func (b *books) open(path string) error {
 			return err
 		}
 	}
+	b.read.SetMaxOpenConns(maxReaders)
 	if b.write, err = sql.Open("sqlite", dsn(path, "rw", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-16384)")); err != nil {
 		return err
 	}
+	b.write.SetMaxOpenConns(1)
 	if fresh {
 		if err := create(b.write); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -23,6 +24,9 @@ type house struct {
 	t    *testing.T
 	url  string
 	path string
+
+	rooms *atomic.Int64
+	room  string // is added to all names
 }
 
 // open opens a sandbox with books of its own.
@@ -41,7 +45,29 @@ func open(t *testing.T, cfg sandbox.Config) *house {
 		web.CloseClientConnections()
 		web.Close()
 	})
-	return &house{s, t, web.URL, cfg.Books}
+	return &house{Server: s, t: t, url: web.URL, path: cfg.Books, rooms: &atomic.Int64{}}
+}
+
+// share is a part of the house for one test, in which every payment and
+// operation has a name of its own: to open books takes a while.
+func (h *house) share(t *testing.T) *house {
+	part := *h
+	part.t, part.room = t, fmt.Sprintf("_room%d", h.rooms.Add(1))
+	return &part
+}
+
+// Sends and Checks are of this room.
+func (h *house) Sends(id string) int  { return h.Server.Sends(id + h.room) }
+func (h *house) Checks(id string) int { return h.Server.Checks(id + h.room) }
+
+// in returns b with the names of the room.
+func (b body) in(room string) body {
+	for _, name := range []string{"payment", "target_operation"} {
+		if text, ok := b[name].(string); ok && room != "" {
+			b = b.with(name, text+room)
+		}
+	}
+	return b
 }
 
 type body map[string]any
@@ -140,21 +166,21 @@ func (h *house) leave(arrived func() bool, call func(context.Context) answer) an
 }
 
 func (h *house) post(ctx context.Context, id string, b body) answer {
-	text, err := json.Marshal(b)
+	text, err := json.Marshal(b.in(h.room))
 	if err != nil {
 		return answer{err: err}
 	}
-	return h.do(ctx, "POST", "/v1/operations", text, "Idempotency-Key", id)
+	return h.do(ctx, "POST", "/v1/operations", text, "Idempotency-Key", id+h.room)
 }
 
 // check asks about an operation.
-func (h *house) check(id string) answer { return h.get("/v1/operations/" + id) }
+func (h *house) check(id string) answer { return h.get("/v1/operations/" + id + h.room) }
 
 // checkAndLeave asks for the first time, and will not be answered.
 func (h *house) checkAndLeave(id string) answer {
 	h.t.Helper()
 	return h.leave(func() bool { return h.Checks(id) == 1 }, func(ctx context.Context) answer {
-		return h.do(ctx, "GET", "/v1/operations/"+id, nil)
+		return h.do(ctx, "GET", "/v1/operations/"+id+h.room, nil)
 	})
 }
 
@@ -197,6 +223,9 @@ func (a answer) unanswered() bool { return errors.Is(a.err, context.Canceled) }
 // charges returns the truth about a payment.
 func (h *house) charges(payment string) []sandbox.Charge {
 	h.t.Helper()
+	if payment != "" {
+		payment += h.room
+	}
 	all, err := h.Charges(context.Background(), payment)
 	if err != nil {
 		h.t.Fatal(err)

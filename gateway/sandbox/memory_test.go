@@ -136,6 +136,15 @@ func TestAHostileGatewayCapturesAndRefundsTwice(t *testing.T) {
 	}
 }
 
+func TestAHostileGatewayForgetsAlsoWhenTheClockGoesBack(t *testing.T) {
+	var c clock
+	h := open(t, sandbox.Config{Hostile: true, Now: c.now})
+	h.send("att_1", charge("pm_ok"))
+	c.advance(-time.Hour)
+	h.send("att_1", charge("pm_ok"))
+	h.wantCharges(2)
+}
+
 func TestAHostileGatewayLosesTheFirstSendOnly(t *testing.T) {
 	h := open(t, sandbox.Config{Hostile: true})
 	for charges, status := range []int{0, 200, 200} {

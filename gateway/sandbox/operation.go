@@ -53,9 +53,10 @@ func (t *tx) remember(in *instruction, e *execution) error {
 }
 
 // remembers says whether a send at now is a repeat. After the window it is not:
-// that is what the window means.
+// that is what the window means. Without a window it never is, whatever the
+// clock does.
 func (o *operation) remembers(now time.Time, window time.Duration) bool {
-	return o.execution != 0 && now.Sub(time.UnixMicro(o.remembered)) < window
+	return o.execution != 0 && window > 0 && now.Sub(time.UnixMicro(o.remembered)) < window
 }
 
 // matches says whether a send is the same as the one that is remembered.

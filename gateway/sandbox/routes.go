@@ -44,7 +44,7 @@ func (s *Server) operate(w http.ResponseWriter, r *http.Request) {
 	}
 	in, no := readInstruction(w, r, operation)
 	if no != nil {
-		s.count(r.Context(), operation)
+		s.count(context.WithoutCancel(r.Context()), operation)
 		refuse(w, no)
 		return
 	}

@@ -20,6 +20,8 @@ func always(f sandbox.Fault) *sandbox.Script { return sandbox.NewScript(sandbox.
 // Whatever becomes of the answer, the charge is in the books, unless the fault
 // says that nothing was executed.
 func TestFaultsOfASend(t *testing.T) {
+	script := sandbox.NewScript()
+	usual := open(t, sandbox.Config{Script: script})
 	charged, nothing := 1, 0
 	for _, row := range []struct {
 		sentence string
@@ -57,7 +59,8 @@ func TestFaultsOfASend(t *testing.T) {
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			t.Parallel()
-			h := open(t, sandbox.Config{Script: always(row.fault)})
+			h := usual.share(t)
+			script.Add(sandbox.Rule{Operation: "att_1" + h.room, Fault: row.fault})
 			send := h.send
 			if f := row.fault; f.Answer == sandbox.Hang || f.Answer == sandbox.Drip || f.Before+f.After > 0 {
 				send = h.sendAndLeave
@@ -128,6 +131,8 @@ func TestAResetWithinAnAnswerComesAfterItsFirstByte(t *testing.T) {
 }
 
 func TestFaultsOfACheck(t *testing.T) {
+	script := sandbox.NewScript()
+	usual := open(t, sandbox.Config{Script: script})
 	for _, row := range []struct {
 		sentence string
 		fault    sandbox.Fault
@@ -148,7 +153,8 @@ func TestFaultsOfACheck(t *testing.T) {
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			t.Parallel()
-			h := open(t, sandbox.Config{Script: sandbox.NewScript(sandbox.Rule{On: sandbox.Check, Fault: row.fault})})
+			h := usual.share(t)
+			script.Add(sandbox.Rule{On: sandbox.Check, Operation: "att_1" + h.room, Fault: row.fault})
 			if a := h.send("att_1", charge("pm_ok")); a.status != 200 {
 				t.Errorf("the rule is not about sends: got %d", a.status)
 			}
