@@ -119,3 +119,30 @@ func TestAFullQueueDoesNotDenyWhatBegan(t *testing.T) {
 		}
 	})
 }
+
+// A key whose work took long is kept for a whole window from its answer on, and
+// the answer says so.
+func TestAnAnswerSaysHowLongItIsKept(t *testing.T) {
+	orders := make(chan *pay.Order, 1)
+	inBubble(t, engine.Config{Render: render, Act: func(o *pay.Order) { orders <- o }}, func(t *testing.T, e *engine.Executor, _ *slow) {
+		buy := func(key string) engine.Outcome {
+			j := chargeOne(key, "same")
+			c := j.Payment.(pay.CreatePayment)
+			c.Payment.Reference = "order-1"
+			j.Payment = c
+			return e.Do(context.Background(), j)
+		}
+		buy("first")
+		buy("second") // has what the first one buys
+		o := <-orders
+		time.Sleep(time.Hour)
+		e.Do(context.Background(), &engine.Job{Tenant: "acme", Payment: pay.Record{
+			Ref: o.Payment.Ref, Operation: o.Operation, House: house, Attempt: o.Attempt,
+			Finding: &pay.Finding{Outcome: pay.Done, Amount: 100, Currency: "EUR", GatewayID: "ch_1"},
+		}})
+		told, again := buy("second"), buy("second")
+		if !told.Stored || !again.Replayed || !told.ExpiresAt.Equal(again.ExpiresAt) || told.ExpiresAt.Sub(e.Now()) < 24*time.Hour-time.Second {
+			t.Errorf("it is kept until %v, then %v; now it is %v", told.ExpiresAt, again.ExpiresAt, e.Now())
+		}
+	})
+}

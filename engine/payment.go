@@ -38,6 +38,7 @@ func (s *Step) decidePayment(b *batch, j *Job) Outcome {
 	}
 	if o.Stored = o.Stored && j.keyed(); o.Stored {
 		b.complete(rec, r.ResourceID(), o.Answer, s.until(rec.Key))
+		o.ExpiresAt = b.key(j).ExpiresAt
 	} else if o.Interim && fresh {
 		rec.Resource = r.ResourceID()
 		b.write(rec)
