@@ -39,10 +39,10 @@ func (p *Payment) status() Status {
 		return NeedsReview
 	case p.working():
 		return Processing
+	case p.voided(): // whose charge is called off at some gateways, and declined by that
+		return Canceled
 	case charge.Outcome == Declined:
 		return Failed
-	case p.voided():
-		return Canceled
 	case charge.Outcome == ActionRequired:
 		return RequiresAction
 	case charge.Kind == Charge, p.Captured >= charge.Moved, p.capturedLast():
