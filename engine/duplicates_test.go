@@ -75,6 +75,37 @@ func TestWhoBeganAndWaitedIsNoRepeat(t *testing.T) {
 	})
 }
 
+// Whoever asks for an order under another key while its payment is at work waits
+// for it like a repeat, and one request writes the answer down.
+func TestAnAdoptedPaymentIsWaitedFor(t *testing.T) {
+	orders := make(chan *pay.Order, 1)
+	inBubble(t, engine.Config{Render: render, Act: func(o *pay.Order) { orders <- o }}, func(t *testing.T, e *engine.Executor, _ *slow) {
+		ordered := func(key string) *engine.Job {
+			j := chargeOne(key, "same")
+			c := j.Payment.(pay.CreatePayment)
+			c.Payment.Reference = "order-1"
+			j.Payment = c
+			return j
+		}
+		e.Do(context.Background(), ordered("k"))
+		first, again := ordered("other"), ordered("other")
+		if o := e.Do(context.Background(), first); !o.Interim || !o.Began {
+			t.Fatalf("another key is told %+v", o)
+		}
+		o := <-orders
+		e.Do(context.Background(), &engine.Job{Tenant: "acme", Payment: pay.Record{
+			Ref: o.Payment.Ref, Operation: o.Operation, House: house, Attempt: o.Attempt,
+			Finding: &pay.Finding{Outcome: pay.Done, Amount: 100, Currency: "EUR", GatewayID: "ch_1"},
+		}})
+		if o := e.Do(context.Background(), again); !o.Stored || !o.Replayed {
+			t.Errorf("a repeat is told %+v", o)
+		}
+		if o := e.Do(context.Background(), first); o.Replayed || o.Interim {
+			t.Errorf("who asked first is told %+v", o)
+		}
+	})
+}
+
 // Another request with the key is refused, and the right one behind it is not
 // told to come back.
 func TestAnotherRequestDoesNotAnswerForThePayment(t *testing.T) {

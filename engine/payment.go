@@ -39,6 +39,7 @@ func (s *Step) decidePayment(b *batch, j *Job) Outcome {
 	if o.Stored = o.Stored && j.keyed(); o.Stored {
 		b.complete(rec, r.ResourceID(), o.Answer, s.until(rec.Key))
 		o.ExpiresAt = b.key(j).ExpiresAt
+		o.Replayed = !fresh // a repeat of one that was told to come again
 	} else if o.Interim && fresh {
 		rec.Resource = r.ResourceID()
 		b.write(rec)
