@@ -33,7 +33,7 @@ var layout = map[string][]string{
 	"gateway/sandbox": {"gateway", "internal/id", "internal/jcs", "money", "pay", "webhook"},
 
 	// faces
-	"web": {"access", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox"},
+	"web": {"access", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay", "webhook"},
 
 	// tests and tools
 	"contract": {"audit", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay"},

@@ -22,6 +22,7 @@ type Credentials interface {
 type caller struct {
 	tenant *tenant
 	role   access.Role
+	key    string // the API key's id
 }
 
 // doorman knows who is who. It remembers keys for a moment, so that most
@@ -66,7 +67,7 @@ const devTenant = "dev"
 func (d *doorman) admit(ctx context.Context, secret string) (caller, bool, error) {
 	h := access.HashKey(secret)
 	if d.dev != (access.Hash{}) && d.dev.Equal(h) {
-		return caller{d.tenants.get(devTenant), access.Full}, true, nil
+		return caller{d.tenants.get(devTenant), access.Full, devTenant}, true, nil
 	}
 	d.mu.RLock()
 	c := d.known[h] // by hash: what it takes tells nothing of a key
@@ -98,7 +99,7 @@ func (d *doorman) lookUp(ctx context.Context, h access.Hash) (caller, bool, erro
 	if len(d.known) >= maxKnown {
 		clear(d.known)
 	}
-	c := &credential{caller: caller{d.tenants.get(key.Tenant), key.Role}}
+	c := &credential{caller: caller{d.tenants.get(key.Tenant), key.Role, key.ID}}
 	c.checked.Store(began)
 	d.known[h] = c
 	return c.caller, true, nil

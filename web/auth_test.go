@@ -62,6 +62,9 @@ func TestAReaderOnlyReads(t *testing.T) {
 	h.open()
 	for _, rt := range h.routes {
 		for _, e := range rt.endpoints {
+			if e.open && e.method != "GET" {
+				continue // who sends a gateway's webhook has no API key
+			}
 			target := strings.NewReplacer("{id}", "alice", "{$}", "", "{code}", "internal").Replace(rt.path)
 			a := h.do(e.method, target, "", "Authorization", "Bearer sk_reader", "Idempotency-Key", "open-alice")
 			if (a.status == 403) != (e.method != "GET") {

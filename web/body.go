@@ -88,6 +88,28 @@ func (x *exchange) readBody(s *scratch, most bodyLimits) (jcs.Value, *mistake) {
 	return v, nil
 }
 
+// readRaw reads a body of which every byte counts, of up to limit bytes. It lives
+// as long as s is borrowed.
+func (x *exchange) readRaw(s *scratch, limit int64) ([]byte, *mistake) {
+	tooMuch := &mistake{tooLarge, fmt.Sprintf("A body has at most %d bytes here, this one has more.", limit)}
+	if x.r.ContentLength > limit {
+		x.linger()
+		return nil, tooMuch
+	}
+	var err error
+	s.body, err = x.fill(s.body[:0], limit)
+	switch {
+	case errors.Is(err, errTooLarge):
+		x.linger()
+		return nil, tooMuch
+	case errors.Is(err, errNoRoom):
+		return nil, &mistake{overloaded, "The server has more webhooks at work than it has room for. Send it again a little later."}
+	case err != nil:
+		return nil, &mistake{badJSON, "The body did not arrive in full."}
+	}
+	return s.body, nil
+}
+
 const (
 	lingerBytes = 32 << 20
 	lingerTime  = time.Second

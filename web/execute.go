@@ -8,6 +8,7 @@ import (
 	"github.com/oncepay/oncepay/internal/jcs"
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
+	"github.com/oncepay/oncepay/pay"
 )
 
 // operation is something that a keyed request can have done.
@@ -18,6 +19,11 @@ type operation struct {
 
 	// read makes the command. What is wrong with the body goes to the form.
 	read func(f *form, tenant, id string, body jcs.Value) ledger.Command
+
+	// pay is read for a payment, whose answer is rendered by RenderPayment; verb is
+	// what the metrics call it.
+	pay  func(f *form, a asked, body jcs.Value) pay.Command
+	verb string
 }
 
 // order is one request as a job for the executor, and how it is answered.
@@ -33,27 +39,39 @@ type order struct {
 // contract's: the key is looked up before the body is validated by meaning and
 // before any load is shed.
 func (x *exchange) execute(op *operation) {
+	o := x.readOrder(op)
+	if o == nil {
+		return
+	}
+	most := readWait(x.r.Header)
+	o.NoWait = most == 0
+	came := x.do(&o.Job, most)
+	if op.pay != nil {
+		came = x.payOutcome(o, came)
+	}
+	x.answer(came)
+}
+
+// readOrder makes a job of the request. If there is none to make, it has
+// answered. What it borrows is given back before anybody waits.
+func (x *exchange) readOrder(op *operation) *order {
 	key, wrong := readKey(x.r.Header)
 	if wrong != nil {
 		x.refuse(wrong.code, wrong.detail)
-		return
+		return nil
 	}
 	if x.hasQuery() {
-		return
+		return nil
 	}
 	s := x.api.borrow()
 	defer x.api.giveBack(s)
 	body, bad := x.readBody(s, oneBody)
 	if bad != nil {
 		x.refuseBody(bad)
-		return
+		return nil
 	}
 	s.out = body.AppendCanonical(s.out[:0])
-	t := x.caller.tenant
-	o := x.order(op, key, t.fingerprint(x.r.Method, x.r.URL.Path, s.out), body)
-	most := readWait(x.r.Header)
-	o.NoWait = most == 0
-	x.answer(x.do(&o.Job, most))
+	return x.order(op, key, x.caller.tenant.fingerprint(x.r.Method, x.r.URL.Path, s.out), body)
 }
 
 // order makes a job of a request. A body that is wrong, and a request over the
@@ -64,6 +82,10 @@ func (x *exchange) order(op *operation, key string, fp once.Fingerprint, body jc
 	o := &order{op: op, requestID: x.id}
 	o.Tenant = t.id
 	o.Request = once.Request{Key: once.Key{Tenant: t.id, ID: key}, Fingerprint: fp, Operation: op.name}
+	if op.pay != nil {
+		x.payOrder(o, key, body)
+		return o
+	}
 	o.Reply = o.reply
 	if !t.take() {
 		o.refuse(x.overRate())
@@ -125,7 +147,11 @@ func refusalAnswer(r *ledger.Refusal, requestID string) once.Answer {
 func (x *exchange) do(j *engine.Job, most time.Duration) engine.Outcome {
 	p := x.api.wait(x.r.Context(), cmp.Or(most, DefaultWait))
 	defer p.giveBack()
-	return x.api.executor.Do(p, j)
+	o := x.api.executor.Do(p, j)
+	if o.Interim && most > 0 {
+		o = x.settled(p, j, o)
+	}
+	return o
 }
 
 // answer sends what became of a job.

@@ -24,6 +24,7 @@ type house struct {
 	*API
 	t     testing.TB
 	store *gate
+	till  *till
 	log   *logbook
 }
 
@@ -51,6 +52,7 @@ type backing interface {
 	engine.Upkeep
 	AccountReader
 	TransferReader
+	PaymentReader
 	KeyReader
 	EventReader
 }
@@ -134,14 +136,17 @@ func newHouseOn(t testing.TB, on backing, set func(*Config)) *house {
 	store.admit("sk_acme", "acme", access.Full)
 	store.admit("sk_other", "other", access.Full)
 	store.admit("sk_reader", "acme", access.Read)
-	executor := engine.New(store, engine.Config{})
+	till := newTill()
+	executor := engine.New(store, engine.Config{Render: RenderPayment, Act: till.Act})
+	till.executor, till.store = executor, store
 	t.Cleanup(func() {
 		store.set(false, false)
+		till.work.Wait()
 		executor.Close(context.Background())
 	})
-	h := &house{t: t, store: store, log: &logbook{}}
+	h := &house{t: t, store: store, till: till, log: &logbook{}}
 	cfg := Config{
-		Executor: executor, Store: store, Secret: []byte("a secret of thirty-two bytes, no less"),
+		Executor: executor, Store: store, Secret: []byte("a secret of thirty-two bytes, no less"), Payments: till,
 		Log: slog.New(slog.NewTextHandler(h.log, nil)),
 	}
 	if set != nil {

@@ -36,16 +36,29 @@ const (
 	// or a storm of 10,000 duplicates of 3 KiB each.
 	MaxTenantBodies = MaxBodies / 2
 
+	// MaxNotice bounds a gateway's webhook: they have a few KiB. MaxNotices bounds
+	// all that are at work: who sends them is known only when they were read.
+	MaxNotice  = 256 << 10
+	MaxNotices = 8 << 20
+
 	MaxMetadata      = 50  // pairs
 	MaxMetadataName  = 40  // characters
 	MaxMetadataValue = 500 // characters
 	MaxReference     = 255 // characters
 	MaxAccountID     = 64  // characters, all of them ASCII
 
+	MaxMethod      = 255  // characters of a gateway's token, all of them ASCII
+	MaxGateway     = 64   // characters of a gateway's name
+	MaxCustomer    = 255  // characters
+	MaxDescription = 500  // characters
+	MaxDescriptor  = 22   // characters: what gateways take for a card's statement
+	MaxReturnURL   = 2048 // characters: browsers and proxies take that much
+	MaxEvidence    = 1000 // characters
+
 	DefaultLimit = 20 // items of a list
 	MaxLimit     = 100
 
-	DefaultWait = 10 * time.Second // of a duplicate for the first request's answer
+	DefaultWait = 10 * time.Second // of a duplicate for the first request's answer, and of all for a gateway's
 	MaxWait     = 60 * time.Second // what proxies in between let a request last, about
 
 	maxIssues = 20 // mistakes told of one body: more than anyone mends at once

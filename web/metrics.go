@@ -15,6 +15,7 @@ import (
 type metrics struct {
 	requests *prometheus.CounterVec
 	latency  *prometheus.HistogramVec
+	payments *prometheus.CounterVec
 	astray   *series // requests that found no endpoint
 	handler  http.Handler
 }
@@ -30,7 +31,7 @@ type series struct {
 // takes a tenth of a millisecond, a commit a few, a duplicate waits for seconds.
 var latencies = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60}
 
-func newMetrics(executor *engine.Executor, version string) *metrics {
+func newMetrics(cfg Config) *metrics {
 	registry := prometheus.NewRegistry()
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -39,13 +40,16 @@ func newMetrics(executor *engine.Executor, version string) *metrics {
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "oncepay_http_request_seconds", Help: "Time from a request's header to its answer.", Buckets: latencies,
 		}, []string{"route"}),
+		payments: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "oncepay_payments_total", Help: "Requests about payments answered for the first time, by what was asked and the status or code that was told.",
+		}, []string{"operation", "outcome"}),
 		handler: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "oncepay_build_info", Help: "1, with the program's version.", ConstLabels: prometheus.Labels{"version": version},
+		Name: "oncepay_build_info", Help: "1, with the program's version.", ConstLabels: prometheus.Labels{"version": cfg.Version},
 	})
 	build.Set(1)
-	registry.MustRegister(m.requests, m.latency, build, newExecutorStats(executor),
+	registry.MustRegister(m.requests, m.latency, m.payments, build, newExecutorStats(cfg.Executor), otherStats(cfg.Stats),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.astray = m.series("none")
 	return m
@@ -93,6 +97,7 @@ func newExecutorStats(e *engine.Executor) *executorStats {
 	return &executorStats{e, []stat{
 		counter("executed", "Answers of executions, refusals included.", func(s engine.Stats) float64 { return float64(s.Executed) }),
 		counter("replayed", "Answers that were repeated.", func(s engine.Stats) float64 { return float64(s.Replayed) }),
+		counter("unfinished", "Told that the work goes on.", func(s engine.Stats) float64 { return float64(s.Unfinished) }),
 		counter("mismatched", "Refused: the key was used for another request.", func(s engine.Stats) float64 { return float64(s.Mismatched) }),
 		counter("expired", "Refused: the key's window is over.", func(s engine.Stats) float64 { return float64(s.Expired) }),
 		counter("in_progress", "Told that the first request is still at work.", func(s engine.Stats) float64 { return float64(s.InProgress) }),

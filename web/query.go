@@ -67,6 +67,20 @@ func (q *query) moment(name string) time.Time {
 	return t
 }
 
+// boolean reads true or false; nil is neither.
+func (q *query) boolean(name string) *bool {
+	switch q.get(name) {
+	case "true":
+		return new(true)
+	case "false":
+		return new(false)
+	case "":
+	default:
+		q.fail(name, "This must be true or false.")
+	}
+	return nil
+}
+
 // page reads the parameters of a list.
 func (q *query) page() engine.Page {
 	p := engine.Page{Limit: DefaultLimit, Cursor: q.get("cursor"), After: q.moment("created_after"), Before: q.moment("created_before")}

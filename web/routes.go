@@ -40,6 +40,20 @@ func (a *API) table() []*route {
 		{path: "/v1/transfers/{id}/post", endpoints: []*endpoint{keyed("POST", postTransfer)}},
 		{path: "/v1/transfers/{id}/void", endpoints: []*endpoint{keyed("POST", voidTransfer)}},
 		{path: "/v1/transfers/{id}/reverse", endpoints: []*endpoint{keyed("POST", reverseTransfer)}},
+		{path: paymentPath, endpoints: []*endpoint{
+			keyed("POST", createPayment), get((*exchange).listPayments)}},
+		{path: "/v1/payments/{id}", endpoints: []*endpoint{get((*exchange).showPayment)}},
+		{path: "/v1/payments/{id}/confirm", endpoints: []*endpoint{{method: "POST", serve: (*exchange).confirm}}},
+		{path: "/v1/payments/{id}/capture", endpoints: []*endpoint{keyed("POST", capturePayment)}},
+		{path: "/v1/payments/{id}/cancel", endpoints: []*endpoint{keyed("POST", cancelPayment)}},
+		{path: "/v1/payments/{id}/refunds", endpoints: []*endpoint{
+			keyed("POST", refundPayment), get((*exchange).listRefunds)}},
+		{path: "/v1/payments/{id}/timeline", endpoints: []*endpoint{get((*exchange).showTimeline)}},
+		{path: "/v1/payments/{id}/check", endpoints: []*endpoint{{method: "POST", keyed: true, own: true, serve: (*exchange).check}}},
+		{path: "/v1/payments/{id}/resolve", endpoints: []*endpoint{keyed("POST", resolvePayment)}},
+		{path: "/v1/refunds/{id}", endpoints: []*endpoint{get((*exchange).showRefund)}},
+		{path: "/v1/gateways/{gateway}/webhooks/{endpoint}", endpoints: []*endpoint{
+			{method: "POST", open: true, serve: (*exchange).takeNotice}}},
 		{path: "/v1/keys", endpoints: []*endpoint{get((*exchange).showKey)}},
 		{path: "/v1/events", endpoints: []*endpoint{get((*exchange).listEvents)}},
 		{path: "/livez", endpoints: []*endpoint{public((*exchange).live)}},

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/pay"
+	"github.com/oncepay/oncepay/webhook"
 )
 
 var update = flag.Bool("update", false, "write the transcripts as they are now")
@@ -31,9 +33,13 @@ var update = flag.Bool("update", false, "write the transcripts as they are now")
 //	201 Created
 //	...
 //
-// Behind the address there can be key=KEY, as=TENANT, prefer=wait=SECONDS, and
-// &NAME, which leaves the request waiting: "answer NAME" shows its answer. Other
-// steps are "wait DURATION", and "store stops", "store fails", "store works".
+// Behind the address there can be key=KEY, as=TENANT, prefer=wait=SECONDS,
+// signed=TENANT:ID for a webhook, and &NAME, which leaves the request waiting:
+// "answer NAME" shows its answer. Other steps are "wait DURATION"; "store stops",
+// "store fails", "store works"; "gateway closes", which takes nothing new then,
+// "gateway stops", which says nothing any more, "gateway works"; and "customer
+// approves PAYMENT", "customer refuses PAYMENT". What a gateway does is the
+// payment method's choice: see till.
 // Ids and times are numbered as they come up. An answer that was given before is
 // shown as such if it has the same bytes.
 func TestTranscripts(t *testing.T) {
@@ -147,6 +153,16 @@ func (h *theatre) perform(step string) string {
 	case "store":
 		h.store.set(words[1] == "stops", words[1] == "fails")
 		return ""
+	case "gateway":
+		h.till.set(map[string]string{"closes": "the gateway fails"}[words[1]], words[1] == "stops")
+		return ""
+	case "customer":
+		p, err := h.store.Payment(context.Background(), pay.Ref{Tenant: "acme", ID: h.real(words[2])})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		h.till.act(p, words[1] == "approves")
+		return ""
 	case "answer":
 		return h.show(h.keys[words[1]], <-h.waiting[words[1]])
 	}
@@ -166,6 +182,11 @@ func (h *theatre) ask(words []string, rest string) string {
 			key += " of " + value
 		case name == "prefer":
 			fields.Set("Prefer", value)
+		case name == "signed":
+			h.sign(fields, value, h.real(rest))
+		case word == "flipped": // one bit of it, after it was signed
+			rest = h.real(rest)
+			rest = rest[:len(rest)-3] + string(rest[len(rest)-3]^1) + rest[len(rest)-2:]
 		case name[0] == '&':
 			background = name[1:]
 		default:
@@ -174,10 +195,22 @@ func (h *theatre) ask(words []string, rest string) string {
 	}
 	r := request(words[0], h.real(words[1]), h.real(rest))
 	maps.Copy(r.Header, fields)
+	if fields.Get(webhook.HeaderID) != "" {
+		r.Header.Del("Authorization")
+	}
 	if background != "" {
 		return h.leave(background, key, r)
 	}
 	return h.show(key, h.send(r))
+}
+
+// sign signs a body as the sandbox does, "NAME:ID": the tenant's name and the
+// notice's id.
+func (h *theatre) sign(fields http.Header, as, body string) {
+	tenant, id, _ := strings.Cut(as, ":")
+	if err := webhook.Sign(fields, webhook.Message{ID: id, At: time.Now(), Body: []byte(body)}, secretOf(tenant)); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 // leave sends a request that waits: it is shown later.
@@ -207,7 +240,7 @@ func (h *theatre) show(key string, a answer) string {
 	default:
 		lines = append(lines, indent(a.body))
 	}
-	if a.header.Get("Idempotency-Expires") != "" && !known && a.code() != "in_progress" && a.code() != "invalid" {
+	if a.header.Get("Idempotency-Expires") != "" && !known && a.status != 202 && a.code() != "in_progress" && a.code() != "invalid" {
 		h.bodies[key] = a.body
 	}
 	return h.number(strings.Join(lines, "\n"))
@@ -234,10 +267,10 @@ func indent(body string) string {
 var shortObject = regexp.MustCompile(`[{\[][^{}\[\]]*[}\]]`)
 
 var (
-	anID    = regexp.MustCompile(`\b(acc|tr|evt|req)_[0-9a-hjkmnp-tv-z]{26}\b`)
+	anID    = regexp.MustCompile(`\b(acc|tr|evt|req|pay|att|cap|re)_[0-9a-hjkmnp-tv-z]{26}\b`)
 	aTime   = regexp.MustCompile(`\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z`)
 	aCursor = regexp.MustCompile(`"next_cursor": ".*"`)
-	aShort  = regexp.MustCompile(`\b(acc|tr|evt)_\d+\b`)
+	aShort  = regexp.MustCompile(`\b(acc|tr|evt|pay|att|cap|re)_\d+\b`)
 )
 
 // number shows ids and times by number, as they come up.

@@ -1,9 +1,11 @@
-// Package web is the HTTP face of oncepay: accounts, transfers, keys, events.
+// Package web is the HTTP face of oncepay: accounts, transfers, payments, keys,
+// events.
 //
 // There are few types. An [API] is a handler for all routes. A [Store] is what
-// it reads; what it changes goes through an engine.Executor. Everything else is
-// one request's: an exchange is the request on its way to its answer, a form
-// reads its body, an order is the job that is made of it.
+// it reads; what it changes goes through an engine.Executor, and what has to
+// leave the house through [Payments]. Everything else is one request's: an
+// exchange is the request on its way to its answer, a form reads its body, an
+// order is the job that is made of it.
 //
 // # What is promised
 //
@@ -41,6 +43,7 @@ import (
 type Store interface {
 	AccountReader
 	TransferReader
+	PaymentReader
 	KeyReader
 	EventReader
 	Credentials
@@ -78,6 +81,22 @@ type Config struct {
 	// Defaults to a second's worth.
 	Burst int
 
+	// Payments carries payments out. Without it there are no gateways, and every new
+	// payment is refused.
+	Payments Payments
+
+	// DefaultGateway is the gateway of payments that name none.
+	//
+	// Defaults to the only one that there is; if there are more, each payment must
+	// name its own.
+	DefaultGateway string
+
+	// Stats returns what others have counted, for /metrics. It is called for every
+	// request there.
+	//
+	// Defaults to nothing.
+	Stats func() []Stat
+
 	// Log gets what a client cannot be told.
 	//
 	// Defaults to slog.Default().
@@ -92,6 +111,12 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Rules == nil {
 		c.Rules = func(string) once.Rules { return once.Rules{Window: 24 * time.Hour} }
+	}
+	if c.Payments == nil {
+		c.Payments = noPayments{}
+	}
+	if c.Stats == nil {
+		c.Stats = func() []Stat { return nil }
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -130,6 +155,9 @@ type API struct {
 	draining atomic.Bool
 	outage   outage
 	bodies   room // for those that are being read or worked on
+	notices  room // for webhooks
+	payments Payments
+	gateway  string // the one that is used if none is named; "" is the only one
 
 	ids       requestIDs
 	scratches sync.Pool // of *scratch
@@ -150,10 +178,13 @@ func New(cfg Config) (*API, error) {
 	a := &API{
 		executor: cfg.Executor, store: cfg.Store, rules: cfg.Rules, log: cfg.Log,
 		doorman: newDoorman(cfg.Store, tenants, cfg.DevKey),
-		metrics: newMetrics(cfg.Executor, cfg.Version),
+		metrics: newMetrics(cfg),
 		pages:   pages,
 		outage:  outage{log: cfg.Log},
 		bodies:  room{size: MaxBodies},
+		notices: room{size: MaxNotices},
+
+		payments: cfg.Payments, gateway: cfg.DefaultGateway,
 	}
 	a.routes = a.table()
 	a.mux = a.register(a.routes)

@@ -1,0 +1,129 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/once"
+	"github.com/oncepay/oncepay/pay"
+	"github.com/oncepay/oncepay/webhook"
+)
+
+// Payments carries payments out and knows the gateways. Its methods are safe for
+// concurrent use.
+type Payments interface {
+	// House says who we are, and the terms of every gateway just now. Nobody
+	// changes what it returned.
+	House() pay.House
+
+	// Check asks the gateway what became of a payment, and returns when the answer
+	// is written down, or ctx ends.
+	Check(ctx context.Context, r pay.Ref) error
+
+	// Notice takes a gateway's webhook in, and returns when it is written down:
+	// once, however often it comes. An error of package webhook means that it is
+	// not the gateway's, or not now; a store that fails has the engine's errors;
+	// any other error means that it cannot be read.
+	Notice(ctx context.Context, gateway, tenant string, h http.Header, body []byte) error
+}
+
+// noPayments is Payments without a gateway.
+type noPayments struct{}
+
+func (noPayments) House() pay.House                     { return pay.House{} }
+func (noPayments) Check(context.Context, pay.Ref) error { return errNoGateway }
+func (noPayments) Notice(context.Context, string, string, http.Header, []byte) error {
+	return errNoGateway
+}
+
+var errNoGateway = errors.New("web: there is no gateway")
+
+// usualGateway is the gateway of payments that name none: the one that was
+// chosen, or the only one; "" if it must be named.
+func (a *API) usualGateway(h pay.House) string {
+	if a.gateway != "" || len(h.Gateways) != 1 {
+		return a.gateway
+	}
+	for name := range h.Gateways {
+		return name
+	}
+	return ""
+}
+
+// takeNotice is POST /v1/gateways/{gateway}/webhooks/{endpoint}. The endpoint is
+// the tenant's name. A signature that is wrong is answered alike whether there
+// is such a tenant or not.
+func (x *exchange) takeNotice() {
+	gateway, tenant := x.r.PathValue("gateway"), x.r.PathValue("endpoint")
+	if _, known := x.api.payments.House().Gateways[gateway]; !known {
+		x.refuse(notFound, "There is no such gateway.")
+		return
+	}
+	s := x.api.borrow()
+	defer x.api.giveBack(s)
+	body, bad := x.readRaw(s, MaxNotice)
+	if bad != nil {
+		x.refuse(bad.code, bad.detail)
+		return
+	}
+	if err := x.api.payments.Notice(x.r.Context(), gateway, tenant, x.r.Header, body); err != nil {
+		x.refuseNotice(err)
+		return
+	}
+	x.send(once.Answer{Status: http.StatusOK, Header: jsonHeader, Body: received})
+}
+
+var received = []byte(`{"received":true}`)
+
+// refuseNotice says what a gateway has to know: whether to send it again.
+func (x *exchange) refuseNotice(err error) {
+	for _, unsigned := range []error{webhook.ErrMissing, webhook.ErrMalformed, webhook.ErrTimestamp, webhook.ErrSignature} {
+		if errors.Is(err, unsigned) {
+			x.api.log.Info("a webhook was refused", "request", x.id, "path", x.r.URL.Path, "err", err)
+			x.refuse(unauthenticated, "The webhook is not signed by this gateway for this endpoint, or its timestamp is too far from the server's clock.")
+			return
+		}
+	}
+	if f := findFailure(err); f.code != internal {
+		x.refuse(x.refusal(err))
+		return
+	}
+	if x.r.Context().Err() != nil {
+		x.refuse(overloaded, "The webhook could not be written down in time. Send it again.")
+		return
+	}
+	x.api.log.Log(x.r.Context(), slog.LevelWarn, "a webhook cannot be read", "request", x.id, "path", x.r.URL.Path, "err", err)
+	x.refuse(badJSON, "The webhook is signed, but it is not one of this gateway's, or it cannot be read.")
+}
+
+// lookAgain has the gateway asked about a payment whose customer was to do
+// something: they may have done it. A gateway that says nothing by then changes
+// nothing, and a client that does not want to wait has nobody asked.
+func (x *exchange) lookAgain(r pay.Ref, until time.Time) {
+	if !time.Now().Before(until) {
+		return
+	}
+	ctx, cancel := context.WithDeadline(x.r.Context(), until)
+	defer cancel()
+	p, err := x.api.store.Payment(ctx, r)
+	if err != nil || p == nil || p.Status != pay.RequiresAction {
+		return // whoever decides the request sees for itself
+	}
+	if err := x.api.payments.Check(ctx, r); err != nil {
+		x.api.log.Debug("the gateway was not asked", "request", x.id, "payment", r.ID, "err", err)
+	}
+}
+
+// whyNotAsked answers for a check that failed.
+func (x *exchange) whyNotAsked(r pay.Ref, err error) {
+	if f := findFailure(err); f.code != internal && !errors.Is(err, engine.ErrInProgress) {
+		x.refuse(x.refusal(err))
+		return
+	}
+	x.api.log.Warn("a gateway could not be asked", "request", x.id, "payment", r.ID, "err", err)
+	x.refuse(gatewayUnavailable, "The gateway could not be asked, or it took too long. Nothing has changed by this request.")
+}

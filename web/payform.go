@@ -1,0 +1,114 @@
+package web
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/oncepay/oncepay/internal/jcs"
+	"github.com/oncepay/oncepay/once"
+	"github.com/oncepay/oncepay/pay"
+)
+
+// What the bodies about payments have beside what all bodies have.
+
+// charge reads an amount of a payment.
+func (f *form) charge(pointer string, v jcs.Value) int64 {
+	n := f.amount(pointer, v)
+	if n > pay.MaxAmount {
+		f.fail(pointer, "An amount is at most %d minor units.", int64(pay.MaxAmount))
+	}
+	return n
+}
+
+// method reads a gateway's token. What it refuses it does not repeat: it may be a
+// card's number.
+func (f *form) method(pointer string, v jcs.Value) string {
+	s, ok := v.Text()
+	switch {
+	case !ok:
+		f.fail(pointer, "A payment method is a string, the token that your gateway gave for a card or an account, not %s.", kindName(v))
+	case isCardNumber(s):
+		f.fail(pointer, "This is a card's number. Send the token that your gateway gave for the card: card numbers are not taken here, and nothing of this one was kept.")
+	case once.CheckID(s) != nil: // the same characters, and as many: MaxMethod
+		f.fail(pointer, "A payment method is a token of 1 to %d visible ASCII characters, without spaces.", MaxMethod)
+	}
+	return s
+}
+
+// text reads a string of 1 to most characters that can be printed on a line.
+func (f *form) text(pointer string, v jcs.Value, most int) string {
+	s := f.characters(pointer, v, most)
+	if strings.ContainsFunc(s, unicode.IsControl) {
+		f.fail(pointer, "This has no control characters.")
+	}
+	return s
+}
+
+// prose is text that people write, who may write a card's number.
+func (f *form) prose(pointer string, v jcs.Value, most int) string {
+	s := f.text(pointer, v, most)
+	f.noCard(pointer, s)
+	return s
+}
+
+// evidence reads what a decision rests on. It may have several lines.
+func (f *form) evidence(pointer string, v jcs.Value) string {
+	s := f.characters(pointer, v, MaxEvidence)
+	f.noCard(pointer, s)
+	return s
+}
+
+func (f *form) characters(pointer string, v jcs.Value, most int) string {
+	s, ok := v.Text()
+	switch n := utf8.RuneCountInString(s); {
+	case !ok:
+		f.fail(pointer, "This is a string, not %s; leave it out if there is none.", kindName(v))
+	case n < 1 || n > most:
+		f.fail(pointer, "This has 1 to %d characters, not %d.", most, n)
+		return ""
+	}
+	return s
+}
+
+// noCard refuses what looks like a card's number, without repeating it.
+func (f *form) noCard(pointer, s string) {
+	if hasCardNumber(s) {
+		f.fail(pointer, "There is something in this that looks like a card's number. Card numbers are not taken here, and nothing of this one was kept; leave it out.")
+	}
+}
+
+// pairs reads metadata in which there may be a card's number.
+func (f *form) pairs(pointer string, v jcs.Value) map[string]string {
+	for name, v := range v.Members() {
+		value, _ := v.Text()
+		f.noCard(pointer+"/"+escapePointer(name), value)
+	}
+	return f.metadata(pointer, v)
+}
+
+// choice reads one of a few words.
+func (f *form) choice(pointer string, v jcs.Value, words ...string) string {
+	s, ok := v.Text()
+	if !ok || !slices.Contains(words, s) {
+		f.fail(pointer, "This must be %s.", strings.Join(words, " or "))
+	}
+	return s
+}
+
+// address reads where a customer is sent back to.
+func (f *form) address(pointer string, v jcs.Value) string {
+	s := f.characters(pointer, v, MaxReturnURL)
+	u, err := url.Parse(s)
+	switch {
+	case s == "": // told already
+	case err != nil, strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }),
+		!u.IsAbs(), u.Hostname() == "", u.Scheme != "http" && u.Scheme != "https":
+		f.fail(pointer, "This must be an absolute URL, such as https://shop.example/orders/4711.")
+	case u.User != nil:
+		f.fail(pointer, "A URL for customers has no user name or password in it.")
+	}
+	return s
+}
