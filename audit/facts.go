@@ -84,14 +84,16 @@ func (f *facts) transfer(t *ledger.Transfer) {
 		f.plus(about, undos, undo(t.ReversedBy, t.From, t.To, t.AmountPosted))
 	}
 	switch {
-	case t.Operation != "":
+	case t.Operation != "": // it has no key
 		f.books(t)
-		return
 	case t.Reverses == "":
 		f.made(about, opTransfer, t.CreatedAt)
+	default:
+		f.made(about, opReverse, t.CreatedAt)
+	}
+	if t.Reverses == "" {
 		return
 	}
-	f.made(about, opReverse, t.CreatedAt)
 	original := subject{"transfer", ledger.Ref{Tenant: t.Tenant, ID: t.Reverses}}
 	f.minus(original, undos, undo(t.ID, t.To, t.From, t.AmountPosted))
 	f.happened(original, "transfer.reversed", t.CreatedAt)

@@ -85,8 +85,11 @@ func checkPayment(p *pay.Payment) (wrong []string) {
 	decided := p.Status == pay.NeedsReview || p.InDoubt // or will be, by a human
 	for i, o := range p.Operations {
 		decided = decided || o.Epoch > 0
-		if has, had := o.Booked+o.Suspended, moved(o); has != had {
+		if has, had := o.Booked+o.Suspended, taken(o); has != had {
 			say("operation %s has booked %d and moved %d", o.ID, has, had)
+		}
+		if o.Moved != 0 && !happened(o) {
+			say("operation %s has moved %d and is %s", o.ID, o.Moved, o.Outcome)
 		}
 		if o.Outcome == pay.Conflict && o.Booked != 0 {
 			say("operation %s contradicts itself, and %d of it is the merchant's", o.ID, o.Booked)
@@ -105,14 +108,15 @@ func checkPayment(p *pay.Payment) (wrong []string) {
 	return wrong
 }
 
-// moved is how much of a merchant's money an operation says that it moved.
-func moved(o *pay.Operation) int64 {
-	happened := o.Outcome == pay.Done || o.Outcome == pay.Conflict
-	if !happened || o.Kind == pay.Authorize || o.Kind == pay.Void {
+// taken is how much of a merchant's money an operation says that it moved.
+func taken(o *pay.Operation) int64 {
+	if !happened(o) || o.Kind == pay.Authorize || o.Kind == pay.Void {
 		return 0
 	}
 	return o.Moved
 }
+
+func happened(o *pay.Operation) bool { return o.Outcome == pay.Done || o.Outcome == pay.Conflict }
 
 func (a *auditor) readReferences(ctx context.Context) error {
 	return a.payments().References(ctx, func(r pay.Reference, held bool, payments int64) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
 	"github.com/oncepay/oncepay/outbox"
+	"github.com/oncepay/oncepay/pay"
 )
 
 // tables is a store that can be tampered with.
@@ -21,6 +22,8 @@ type tables struct {
 	transfers []*ledger.Transfer
 	keys      []once.Record
 	events    []outbox.Event
+	payments  []*pay.Payment
+	orders    []pay.Reference
 	since     time.Time
 }
 
@@ -44,8 +47,27 @@ func (s *tables) Events(_ context.Context, yield func(outbox.Event) error) error
 	return each(s.events, yield)
 }
 
+func (s *tables) Payments(_ context.Context, yield func(*pay.Payment) error) error {
+	return each(s.payments, yield)
+}
+
+func (s *tables) References(_ context.Context, yield func(pay.Reference, bool, int64) error) error {
+	return each(s.orders, func(r pay.Reference) error {
+		var held bool
+		var n int64
+		for _, p := range s.payments {
+			if p.Tenant == r.Tenant && p.Reference == r.Reference {
+				held = held || p.ID == r.Payment
+				n++
+			}
+		}
+		return yield(r, held, n)
+	})
+}
+
 func (s *tables) Rows(context.Context) (int64, error) {
-	return int64(len(s.accounts) + len(s.entries) + len(s.transfers) + len(s.keys) + len(s.events)), nil
+	rows := len(s.accounts) + len(s.entries) + len(s.transfers) + len(s.keys) + len(s.events) + len(s.payments) + len(s.orders)
+	return int64(rows), nil
 }
 
 func (s *tables) KeysSince(context.Context) (time.Time, error) { return s.since, nil }
@@ -62,7 +84,10 @@ func each[T any](rows []T, yield func(T) error) error {
 // clone copies so deep that tampering with the copy leaves the original alone.
 func (s *tables) clone() *tables {
 	c := &tables{
-		entries: slices.Clone(s.entries), keys: slices.Clone(s.keys), events: slices.Clone(s.events), since: s.since,
+		entries: slices.Clone(s.entries), keys: slices.Clone(s.keys), events: slices.Clone(s.events), orders: slices.Clone(s.orders), since: s.since,
+	}
+	for _, p := range s.payments {
+		c.payments = append(c.payments, p.Clone())
 	}
 	for _, a := range s.accounts {
 		c.accounts = append(c.accounts, new(*a))
@@ -83,6 +108,8 @@ func read(t testing.TB, snapshot *engine.Snapshot) *tables {
 		snapshot.Transfers(ctx, func(t *ledger.Transfer) error { s.transfers = append(s.transfers, t); return nil }),
 		snapshot.Keys(ctx, func(r once.Record) error { s.keys = append(s.keys, r); return nil }),
 		snapshot.Events(ctx, func(e outbox.Event) error { s.events = append(s.events, e); return nil }),
+		snapshot.Payments(ctx, func(p *pay.Payment) error { s.payments = append(s.payments, p); return nil }),
+		snapshot.References(ctx, func(r pay.Reference, _ bool, _ int64) error { s.orders = append(s.orders, r); return nil }),
 	}
 	var err error
 	s.since, err = snapshot.KeysSince(ctx)
@@ -104,6 +131,8 @@ type shop struct {
 	now   time.Time
 	keys  int
 	made  []ledger.Ref // transfers
+	paid  []pay.Ref
+	sent  []*pay.Order // to gateways, and not answered
 }
 
 var tenants = []string{"acme", "globex"}
@@ -113,7 +142,7 @@ func newShop(t testing.TB, seed uint64) *shop {
 		t: t, luck: rand.New(rand.NewPCG(seed, 0)), store: engine.NewMemory(),
 		now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 	}
-	s.step = engine.NewStep(engine.Config{Since: s.now, Seed: [32]byte{byte(seed)}})
+	s.step = engine.NewStep(engine.Config{Since: s.now, Seed: [32]byte{byte(seed)}, Render: s.render})
 	for _, tenant := range tenants {
 		s.open(tenant, "world", ledger.Floor{None: true})
 		for i := range 4 {
@@ -140,6 +169,10 @@ func (s *shop) account() string {
 func (s *shop) random() {
 	tenant := tenants[s.luck.IntN(2)]
 	s.now = s.now.Add(time.Duration(s.luck.IntN(3)) * time.Second)
+	if s.luck.IntN(4) == 0 {
+		s.pay(tenant)
+		return
+	}
 	if s.luck.IntN(2) == 0 || len(s.made) == 0 {
 		s.transfer(tenant)
 		return
@@ -176,9 +209,12 @@ func (s *shop) keyed(tenant, operation string, c ledger.Command) {
 }
 
 func (s *shop) do(key, tenant, operation string, c ledger.Command) {
-	j := &engine.Job{Tenant: tenant, Command: c, Reply: s.reply}
+	s.submit(key, operation, &engine.Job{Tenant: tenant, Command: c, Reply: s.reply})
+}
+
+func (s *shop) submit(key, operation string, j *engine.Job) {
 	if key != "" {
-		j.Request = once.Request{Key: once.Key{Tenant: tenant, ID: key}, Operation: operation}
+		j.Request = once.Request{Key: once.Key{Tenant: j.Tenant, ID: key}, Operation: operation}
 	}
 	s.step.Submit(j, s.now)
 	for {
@@ -199,6 +235,8 @@ func (s *shop) act(e engine.Effect) {
 		s.step.Loaded(rows, err, s.now)
 	case e.Commit != nil:
 		s.step.Committed(s.store.Commit(s.t.Context(), e.Commit), s.now)
+	case e.Durable != nil:
+		s.sent = append(s.sent, e.Durable.Orders...)
 	case e.Answer != nil && e.Answer.Outcome.Err != nil:
 		s.t.Fatal(e.Answer.Outcome.Err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,14 +12,17 @@ import (
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
 	"github.com/oncepay/oncepay/outbox"
+	"github.com/oncepay/oncepay/pay"
 )
+
+type tampering struct {
+	name string
+	do   func(s *tables) (audit.Kind, string)
+}
 
 // Each row changes a store that is in order, and says which finding must name
 // what. There may be more findings: one lie is often contradicted twice.
-var tamperings = []struct {
-	name string
-	do   func(s *tables) (audit.Kind, string)
-}{
+var tamperings = []tampering{
 	// accounts
 	{"a cent is added to a balance", func(s *tables) (audit.Kind, string) {
 		a := s.account("a1")
@@ -415,6 +419,8 @@ var tamperings = []struct {
 		s.events = append(s.events, *e)
 		return audit.Event, e.Subject
 	}},
+	{"the event of a payment is lost", func(s *tables) (audit.Kind, string) { return s.loseEvent("payment.created") }},
+	{"the event of a refund is lost", func(s *tables) (audit.Kind, string) { return s.loseEvent("refund.created") }},
 	{"an event tells of something else", func(s *tables) (audit.Kind, string) {
 		e := s.event("transfer.voided")
 		e.Type = "transfer.expired"
@@ -443,8 +449,8 @@ var tamperings = []struct {
 }
 
 func TestTamperingIsFoundAndNamed(t *testing.T) {
-	original := healthy(t, 11, 400)
-	for _, row := range tamperings {
+	original := healthy(t, 11, 800)
+	for _, row := range append(tamperings, paymentTamperings...) {
 		t.Run(row.name, func(t *testing.T) {
 			s := original.clone()
 			kind, id := row.do(s)
@@ -478,15 +484,25 @@ func TestNoRowCanBeChangedUnseen(t *testing.T) {
 	for i := range original.entries {
 		everyRow(check, original, "entry", i, func(s *tables) *[]ledger.Entry { return &s.entries })
 	}
-	for i := range original.events {
+	for i := range original.payments {
+		everyRow(check, original, "payment", i, func(s *tables) *[]*pay.Payment { return &s.payments })
+	}
+	for i := range original.orders {
+		everyRow(check, original, "order", i, func(s *tables) *[]pay.Reference { return &s.orders })
+	}
+	for i, e := range original.events {
+		if strings.HasPrefix(e.Type, "payment.") && e.Type != "payment.created" || strings.HasPrefix(e.Type, "refund.") && e.Type != "refund.created" {
+			continue // a payment does not keep what it went through
+		}
 		everyRow(check, original, "event", i, func(s *tables) *[]outbox.Event { return &s.events })
 	}
 	for i, r := range original.keys {
-		if r.Resource != "" && slices.Contains(making, r.Operation) {
+		if r.Resource != "" && slices.Contains(making, r.Operation) && !ledger.IsReserved(r.Resource) {
 			everyRow(check, original, "key", i, func(s *tables) *[]once.Record { return &s.keys })
 		}
 	}
 	numbers(check, original)
+	paymentNumbers(check, original)
 }
 
 var making = []string{"POST /v1/transfers", "POST /v1/transfers/{id}/reverse", "POST /v1/accounts"}
