@@ -33,6 +33,8 @@ func TestALostSenderProvesNothing(t *testing.T) {
 	careful := Contract{Lookup: true, LookupLag: 4 * time.Second, InFlight: 4 * time.Second, Timeout: 3 * time.Second}
 	once := careful
 	once.Window = 24 * time.Hour
+	soon := careful // and soon forgotten
+	soon.Window = 5*time.Minute + 34*time.Second
 	at := func(s int) time.Time { return noon.Add(time.Duration(s) * time.Second) }
 	absent := func(s int) Record { return Record{Finding: &Finding{Absent: true}, Began: at(s)} }
 	type step struct {
@@ -74,6 +76,11 @@ func TestALostSenderProvesNothing(t *testing.T) {
 			once, 1, []step{{8, Record{Lost: true, Sender: 1}}, {9, absent(9)}, {10, Record{}}}, Wait, 1},
 		"a second send that ends does not make up for the first, which is lost": {
 			careful, 2, []step{{8, Record{Lost: true, Sender: 2}}, {9, Record{Attempt: 1, Finding: &Finding{}}}, {600, absent(600)}}, Check, 2},
+		"a second send that is heard of does not make up for the first, which is lost": {
+			soon, 1, []step{
+				{8, Record{Lost: true, Sender: 1}}, {9, absent(9)}, {10, Record{}},
+				{11, Record{Attempt: 2, Finding: &Finding{}}}, {40, absent(40)},
+			}, Check, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, p := sent(row.attempt, row.contract)

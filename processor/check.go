@@ -62,7 +62,7 @@ func (p *Processor) checkOnce(d *desk, call pay.Call) pay.Finding {
 // Check asks the gateway what became of a payment: of every operation whose
 // outcome is open or in doubt, or else of its charge. It returns when the answers
 // are recorded, or ctx ends; what was begun goes on. It fails with ErrNoPayment,
-// ErrNoGateway, ErrCannotAsk or ErrClosed, or because the store does.
+// ErrNoGateway, ErrUntold, ErrCannotAsk or ErrClosed, or because the store does.
 func (p *Processor) Check(ctx context.Context, ref pay.Ref) error {
 	rows, err := p.cfg.Store.Load(ctx, engine.Need{Payments: pay.Rows{Payments: []pay.Ref{ref}}})
 	if err != nil {
@@ -76,8 +76,10 @@ func (p *Processor) Check(ctx context.Context, ref pay.Ref) error {
 	switch {
 	case d == nil:
 		return fmt.Errorf("%w: %s", ErrNoGateway, payment.Gateway)
-	case !d.conn.Terms().Contract.Lookup: // or it has not said yet that it can
-		return fmt.Errorf("%w: %s", ErrCannotAsk, payment.Gateway)
+	case d.conn.Terms().Untold:
+		return fmt.Errorf("%w: %s", ErrUntold, d.name)
+	case !d.conn.Terms().Contract.Lookup:
+		return fmt.Errorf("%w: %s", ErrCannotAsk, d.name)
 	}
 	var wrong []error
 	for _, o := range doubtful(payment) {

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/pay"
 	"github.com/oncepay/oncepay/processor"
 )
@@ -30,8 +31,53 @@ func TestCheckAsksNow(t *testing.T) {
 		if err := h.Check(t.Context(), pay.Ref{Tenant: "t", ID: id}); err != nil {
 			t.Fatal(err)
 		}
-		if p := h.payment("t", id); p.Status != pay.Succeeded {
-			t.Errorf("it is %s", p.Status)
+		if p := h.payment("t", id); p.Status != pay.Succeeded || s.asked(p.Charge().ID) != 1 {
+			t.Errorf("it is %s after %d checks", p.Status, s.asked(p.Charge().ID))
+		}
+	})
+}
+
+// What is asked about is what is not settled, whatever came before it.
+func TestCheckAsksAboutWhatIsOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBooks(), newSide(hostile)
+		s.contract.LookupLag = time.Millisecond
+		h := open(t, b, s)
+		defer h.shut()
+		id := h.create("t", "order-1")
+		synctest.Wait()
+		s.fault = func(pay.Call, int) fault { return fault{mute: true} }
+		ref := pay.Ref{Tenant: "t", ID: id}
+		if o := h.exec.Do(t.Context(), &engine.Job{Tenant: "t", Payment: pay.RefundPayment{Ask: pay.Ask{House: h.House()}, Ref: ref}}); o.Err != nil {
+			t.Fatal(o.Err)
+		}
+		time.Sleep(10 * time.Millisecond)
+		if err := h.Check(t.Context(), ref); err != nil {
+			t.Fatal(err)
+		}
+		p := h.payment("t", id)
+		if p.Refunded != 100 || s.asked(p.Operations[1].ID) != 1 || s.asked(p.Operations[0].ID) != 0 {
+			t.Errorf("%d is given back; %d checks of the refund, %d of the charge", p.Refunded, s.asked(p.Operations[1].ID), s.asked(p.Operations[0].ID))
+		}
+	})
+}
+
+// What is due while somebody asks about it is not asked about by another.
+func TestWhatIsDueIsAskedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBooks(), newSide(hostile)
+		s.contract.LookupLag = time.Millisecond
+		s.fault = func(pay.Call, int) fault { return fault{mute: true} }
+		s.ask = func(pay.Call) { time.Sleep(2 * time.Second) }
+		h := open(t, b, s)
+		defer h.shut()
+		id := h.create("t", "order-1")
+		time.Sleep(3*time.Second + 100*time.Millisecond) // it is in doubt, and not due yet
+		if err := h.Check(t.Context(), pay.Ref{Tenant: "t", ID: id}); err != nil {
+			t.Fatal(err)
+		}
+		if p := h.payment("t", id); p.Status != pay.Succeeded || s.asked(p.Charge().ID) != 1 {
+			t.Errorf("it is %s after %d checks", p.Status, s.asked(p.Charge().ID))
 		}
 	})
 }
@@ -87,7 +133,9 @@ func TestChecksThatCannotBeMade(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		other.shut()
-		s.contract.Lookup = true
+		s.contract.Lookup, s.untold = true, true
+		check(id, processor.ErrUntold)
+		s.untold = false
 		h.shut()
 		check(id, processor.ErrClosed)
 	})
@@ -116,6 +164,9 @@ func TestACallerThatGoesAwayLeavesNothing(t *testing.T) {
 		}
 		if err := h.Check(t.Context(), pay.Ref{Tenant: "t", ID: two}); err != nil {
 			t.Error(err)
+		}
+		if n := s.asked(h.payment("t", two).Charge().ID); n != 1 {
+			t.Errorf("it was asked about %d times for one who waited", n)
 		}
 	})
 }

@@ -168,6 +168,7 @@ func TestASendOfAnotherProcessIsOnlyLost(t *testing.T) {
 		s.fault = func(pay.Call, int) fault { return fault{stuck: 20 * time.Minute} }
 		replica := func(c *processor.Config, _ *hold) { c.Exclusive = false }
 		one, two := open(t, b, s, replica), open(t, b, s, replica)
+		one.stop() // it is paused, but for its send
 		id := one.create("t", "order-1")
 		o := func() *pay.Operation { return one.payment("t", id).Charge() }
 		time.Sleep(7 * time.Second)

@@ -58,6 +58,16 @@ func (d *desk) put(due ...pay.Due) {
 	d.rouse()
 }
 
+// putBack has operations that were taken looked at again.
+func (d *desk) putBack(due []pay.Due) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, x := range due {
+		d.queue.push(x)
+	}
+	d.rouse()
+}
+
 // rouse wakes who attends if there is something. The caller holds mu.
 func (d *desk) rouse() {
 	if d.queue.size > 0 {

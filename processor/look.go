@@ -2,8 +2,6 @@ package processor
 
 import (
 	"context"
-	"errors"
-
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/pay"
 )
@@ -18,15 +16,16 @@ const (
 )
 
 // look loads operations that are due and does what there is to do about them. It
-// waits for slots: who has many checks to make is not given more.
-func (p *Processor) look(ctx context.Context, d *desk, due []pay.Due) {
+// waits for slots: who has many checks to make is not given more. It returns what
+// must be looked at again, because the store did not do its part.
+func (p *Processor) look(ctx context.Context, d *desk, due []pay.Due) (again []pay.Due) {
+	if len(due) == 0 {
+		return nil
+	}
 	payments, err := p.load(ctx, due)
 	if err != nil {
 		p.unread(ctx, err)
-		for _, x := range due {
-			d.release(x.Operation)
-		}
-		return // the next scan finds them again
+		return due
 	}
 	var asks, writes []question
 	for _, x := range due {
@@ -40,10 +39,11 @@ func (p *Processor) look(ctx context.Context, d *desk, due []pay.Due) {
 			d.release(x.Operation)
 		}
 	}
-	p.writeAll(ctx, d, writes)
+	again = p.writeAll(ctx, d, writes)
 	for _, what := range asks {
 		p.askInTurn(ctx, d, what)
 	}
+	return again
 }
 
 // load loads the payments of what is due, all at once.
@@ -75,7 +75,7 @@ func (p *Processor) next(d *desk, what *question, operation string) doing {
 	what.operation, what.fate = o, p.fateOf(o)
 	terms, now := d.conn.Terms(), p.exec.Now()
 	contract := terms.Contract
-	move := contract.Next(o, pay.Clock{Now: now, Jumped: p.cfg.Jumped()})
+	move := contract.Next(o, pay.Clock{Now: now, Jumped: p.cfg.Jumped(), Steady: p.cfg.Steady()})
 	switch {
 	case terms.Untold:
 		return leave
@@ -92,10 +92,10 @@ func (p *Processor) next(d *desk, what *question, operation string) doing {
 	}
 }
 
-// writeAll has what is next written down. What could not be is still due.
-func (p *Processor) writeAll(ctx context.Context, d *desk, all []question) {
+// writeAll has what is next written down, and returns what the store did not take.
+func (p *Processor) writeAll(ctx context.Context, d *desk, all []question) (again []pay.Due) {
 	if len(all) == 0 {
-		return
+		return nil
 	}
 	house := p.House()
 	jobs := make([]*engine.Job, len(all))
@@ -109,13 +109,17 @@ func (p *Processor) writeAll(ctx context.Context, d *desk, all []question) {
 	}
 	for i, o := range p.exec.DoAll(ctx, jobs) {
 		switch {
-		case o.Err == nil:
-			d.count(filings[i], all[i].operation)
-		case errors.Is(o.Err, engine.ErrInternal):
+		case busy(o.Err):
+			again = append(again, pay.Due{Ref: filings[i].Ref, Operation: filings[i].Operation, Gateway: d.name})
+			continue
+		case o.Err != nil:
 			p.unrecorded(d, filings[i].Record, o.Err)
+		default:
+			d.count(filings[i], all[i].operation)
 		}
-		d.release(all[i].operation.ID)
+		d.release(filings[i].Operation)
 	}
+	return again
 }
 
 // askInTurn asks when there is a slot, in a goroutine of its own.

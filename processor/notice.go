@@ -17,8 +17,8 @@ import (
 // about a payment that is not known is kept until it is.
 //
 // It fails with ErrNoGateway, with what the connector has against it (for one, its
-// signature), or because it could not be written down: then the gateway should
-// send it again.
+// signature), with ErrUntold, as it is not known yet what it is worth, or because
+// it could not be written down: after these two the gateway should send it again.
 func (p *Processor) Notice(ctx context.Context, gateway, tenant string, h http.Header, body []byte) error {
 	d := p.desks[gateway]
 	if d == nil {
@@ -28,6 +28,9 @@ func (p *Processor) Notice(ctx context.Context, gateway, tenant string, h http.H
 	if err != nil {
 		d.meter.refused.Add(1)
 		return err
+	}
+	if d.conn.Terms().Untold {
+		return fmt.Errorf("%w: %s", ErrUntold, gateway)
 	}
 	n.Tenant, n.Gateway = tenant, gateway
 	take := pay.TakeNotice{Notice: n, Finding: finding, House: p.House()}
@@ -53,24 +56,24 @@ func (p *Processor) read(d *desk, tenant string, h http.Header, body []byte) (n 
 }
 
 // match takes the notices that were kept and whose payment, or operation, is
-// there by now.
+// there by now. Those of a gateway that is not known now are kept on.
 func (p *Processor) match(ctx context.Context) {
-	kept, err := p.cfg.Store.Matchable(ctx, matchLimit)
+	kept, err := p.cfg.Store.Matchable(ctx, matchLimit+min(int(p.meter.strange.Load()), startMost))
 	if err != nil {
 		p.unread(ctx, err)
 		return
 	}
-	if len(kept) == 0 {
-		return
-	}
+	var jobs []*engine.Job
 	house := p.House()
-	jobs := make([]*engine.Job, len(kept))
-	for i, n := range kept {
-		jobs[i] = &engine.Job{Tenant: n.Tenant, Payment: pay.TakeNotice{Notice: n, House: house}}
+	for _, n := range kept {
+		if terms, known := house.Gateways[n.Gateway]; known && !terms.Untold {
+			jobs = append(jobs, &engine.Job{Tenant: n.Tenant, Payment: pay.TakeNotice{Notice: n, House: house}})
+		}
 	}
-	for i, o := range p.exec.DoAll(ctx, jobs) {
+	p.meter.strange.Store(int64(len(kept) - len(jobs)))
+	for _, o := range p.exec.DoAll(ctx, jobs) {
 		if o.Err != nil && ctx.Err() == nil {
-			p.cfg.Log.Warn("a notice that was kept could not be taken; it is taken later", "payment", kept[i].Payment, "err", o.Err)
+			p.cfg.Log.Warn("a notice that was kept could not be taken; it is taken later", "err", o.Err)
 		}
 	}
 }

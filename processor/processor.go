@@ -98,6 +98,11 @@ type Config struct {
 	// Defaults to the executor's ClockLost.
 	Jumped func() bool
 
+	// Steady says since when, by the store's time, nobody has set the clock.
+	//
+	// Defaults to the executor's ClockSteady.
+	Steady func() time.Time
+
 	// Log is told what somebody should look into.
 	//
 	// Defaults to slog.Default.
@@ -119,6 +124,10 @@ var (
 
 	// ErrNoGateway means that the gateway is not configured.
 	ErrNoGateway = errors.New("processor: the gateway is not configured")
+
+	// ErrUntold means that the gateway has not said yet what it promises. The same
+	// may be asked again in some seconds.
+	ErrUntold = errors.New("processor: the gateway has not said yet what it promises")
 
 	// ErrCannotAsk means that the gateway cannot be asked what became of an
 	// operation: it has no lookup.
@@ -171,21 +180,24 @@ func (p *Processor) Start(e *engine.Executor) {
 	if p.cfg.Jumped == nil {
 		p.cfg.Jumped = e.ClockLost
 	}
+	if p.cfg.Steady == nil {
+		p.cfg.Steady = e.ClockSteady
+	}
 }
 
 // House is what commands must know of this process and of its gateways. Nobody
 // may change it.
 func (p *Processor) House() pay.House {
-	jumped, closing := p.cfg.Jumped(), p.isClosing()
+	jumped, steady, closing := p.cfg.Jumped(), p.cfg.Steady(), p.isClosing()
 	last := p.house.Load()
-	same := last != nil && last.Jumped == jumped
+	same := last != nil && last.Jumped == jumped && last.Steady.Equal(steady)
 	for name, d := range p.desks {
 		same = same && last.Gateways[name] == p.terms(d, closing)
 	}
 	if same {
 		return *last
 	}
-	h := &pay.House{Process: p.cfg.Process, Jumped: jumped, Gateways: make(map[string]pay.Terms, len(p.desks))}
+	h := &pay.House{Process: p.cfg.Process, Jumped: jumped, Steady: steady, Gateways: make(map[string]pay.Terms, len(p.desks))}
 	for name, d := range p.desks {
 		h.Gateways[name] = p.terms(d, closing)
 	}

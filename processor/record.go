@@ -40,7 +40,7 @@ func (p *Processor) record(d *desk, r pay.Record, before *pay.Operation) error {
 		case err == nil:
 			d.count(f, before)
 			return nil
-		case !errors.Is(err, engine.ErrOverloaded) && !errors.Is(err, engine.ErrUnavailable):
+		case !busy(err):
 			p.unrecorded(d, r, err)
 			return err
 		}
@@ -49,10 +49,16 @@ func (p *Processor) record(d *desk, r pay.Record, before *pay.Operation) error {
 	}
 }
 
+// busy says whether a job failed because of the state that the store, or the
+// queue, is in: nothing was written, and later it may be.
+func busy(err error) bool {
+	return errors.Is(err, engine.ErrOverloaded) || errors.Is(err, engine.ErrUnavailable)
+}
+
 // unrecorded leaves an operation alone for a while whose answer cannot be
 // recorded: it would be asked about all the time.
 func (p *Processor) unrecorded(d *desk, r pay.Record, err error) {
-	if errors.Is(err, engine.ErrClosed) {
+	if errors.Is(err, engine.ErrClosed) || errors.Is(err, engine.ErrInProgress) { // nobody waited for it
 		return
 	}
 	p.cfg.Log.Error("what a gateway said could not be recorded; it is asked again later",

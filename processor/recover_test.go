@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -77,6 +78,57 @@ func TestTenThousandInDoubt(t *testing.T) {
 		g := h.Stats().Gateways["g"]
 		if g.Gone != many || g.Settled != many || g.Checked != many || g.Backlog != 0 || g.Checking != 0 {
 			t.Errorf("it counts %+v", g)
+		}
+	})
+}
+
+// What a process that is gone left at a gateway that cannot be asked is sent again
+// if the gateway does things once, and left to a human if it does not.
+func TestWhatIsLeftAtAGatewayThatCannotBeAsked(t *testing.T) {
+	for name, row := range map[string]struct {
+		window time.Duration
+		want   pay.Status
+		sends  int
+		within time.Duration
+	}{
+		"it does things once":    {24 * time.Hour, pay.Succeeded, 2, 2 * time.Second},
+		"it may do things twice": {0, pay.NeedsReview, 1, 10 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, s := newBooks(), newSide(blind)
+				s.contract.Window = row.window
+				leave(t, b, s, 1, oneTenant)
+				h := open(t, b, s)
+				defer h.shut()
+				within(t, row.within, "it is settled", func() bool { return b.processing(t, "t") == 0 })
+				p := b.all(t, "t")[0]
+				if o := p.Charge().ID; p.Status != row.want || s.reached(o) != row.sends || s.executions(o) != 1 {
+					t.Errorf("it is %s after %d sends, done %d times", p.Status, s.reached(o), s.executions(o))
+				}
+			})
+		})
+	}
+}
+
+// What is due is found behind a backlog of another tenant, however long.
+func TestABacklogHidesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBooks(), newSide(hostile)
+		leave(t, b, s, 6_001, func(i int) string {
+			if i < 6_000 {
+				return "large"
+			}
+			return "small"
+		})
+		s.age(time.Minute)
+		s.ask = func(pay.Call) { time.Sleep(20 * time.Millisecond) }
+		time.Sleep(10 * time.Second) // the leases are over
+		h := open(t, b, s, func(c *processor.Config, _ *hold) { c.Exclusive = false })
+		defer h.shut()
+		within(t, 5*time.Second, "all are settled", func() bool { return h.Stats().Gateways["g"].Settled == 6_001 })
+		if place := slices.Index(s.order, b.all(t, "small")[0].Charge().ID); place > 1_800 {
+			t.Errorf("the payment of the small tenant was asked about as number %d", place)
 		}
 	})
 }
@@ -199,6 +251,10 @@ func TestNothingIsDecidedAboutAGatewayThatIsNotKnown(t *testing.T) {
 				if len(s.order) != 0 || b.commits != commits || b.processing(t, "t") != 3 {
 					t.Errorf("%d checks, %d commits", len(s.order), b.commits-commits)
 				}
+				err := h.notify(webhook{ID: "evt_1"})
+				if !errors.Is(err, processor.ErrUntold) && !errors.Is(err, processor.ErrNoGateway) {
+					t.Errorf("a webhook: %v", err)
+				}
 				if h.Stats().Strangers != 3 {
 					t.Errorf("%d are counted", h.Stats().Strangers)
 				}
@@ -236,24 +292,60 @@ func TestAClockThatHasJumpedProvesNothing(t *testing.T) {
 	})
 }
 
-var errRead = errors.New("the store cannot be read")
-
-// A store that cannot be read for a while keeps nobody waiting for longer.
+// A store that cannot be read for a while keeps nobody waiting for longer:
+// neither what is due can be read, nor, after that, the payments.
 func TestReadsThatFailAreMadeAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, s := newBooks(), newSide(hostile)
 		leave(t, b, s, 3, oneTenant)
 		s.age(time.Minute)
-		h := open(t, b, s, func(c *processor.Config, hold *hold) {
-			opened := time.Now()
-			hold.unread = func() error {
-				if time.Since(opened) < 5*time.Second {
-					return errRead
-				}
-				return nil
-			}
-		})
+		h := open(t, b, s, func(c *processor.Config, hold *hold) { c.Store = &worn{hold, time.Now()} })
 		defer h.shut()
-		within(t, 7*time.Second, "they are settled", func() bool { return b.processing(t, "t") == 0 })
+		within(t, 5*time.Second, "they are settled", func() bool { return b.processing(t, "t") == 0 })
+	})
+}
+
+// worn is a store that cannot be read at first.
+type worn struct {
+	*hold
+	since time.Time
+}
+
+var errRead = errors.New("the store cannot be read")
+
+func (w *worn) DueOperations(ctx context.Context, now time.Time, limit int) ([]pay.Due, error) {
+	if time.Since(w.since) < 2*time.Second {
+		return nil, errRead
+	}
+	return w.hold.DueOperations(ctx, now, limit)
+}
+
+func (w *worn) Load(ctx context.Context, need engine.Need) (engine.Rows, error) {
+	if time.Since(w.since) < 4*time.Second {
+		return engine.Rows{}, errRead
+	}
+	return w.hold.Load(ctx, need)
+}
+
+// Commands are told of the clock as the executor sees it.
+func TestTheHouseSaysWhetherTheClockCanBeReliedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t, newBooks(), newSide(hostile))
+		defer h.shut()
+		var set atomic.Int64
+		began := time.Now()
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go h.exec.Keep(ctx, h.hold.Memory, engine.UpkeepConfig{
+			Uptime: func() time.Duration { return time.Since(began) - time.Duration(set.Load()) },
+			Log:    slog.New(slog.DiscardHandler),
+		})
+		synctest.Wait()
+		for _, jump := range []time.Duration{0, time.Hour, 0, -time.Hour} {
+			set.Store(int64(jump))
+			if got := h.House().Jumped; got != (jump != 0) {
+				t.Errorf("with a clock that was set by %s it says %v", jump, got)
+			}
+		}
 	})
 }

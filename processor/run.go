@@ -144,8 +144,15 @@ func (p *Processor) attend(ctx context.Context, d *desk) {
 			return
 		case <-d.wake:
 		}
-		if due := d.take(lookAtOnce); len(due) > 0 {
-			p.look(ctx, d, due)
+		again := p.look(ctx, d, d.take(lookAtOnce))
+		if len(again) == 0 {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(scanPeriod): // a store that fails is not asked in a tight loop
+			d.putBack(again)
 		}
 	}
 }

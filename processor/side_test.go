@@ -44,7 +44,8 @@ type execution struct {
 
 // fault is what goes wrong with a send.
 type fault struct {
-	panics   bool
+	panics   bool          // before it asks
+	breaks   bool          // after it was answered
 	hangs    bool          // it never arrives, and there is no answer
 	late     time.Duration // it arrives so long after it was sent; the sender waits for its answer as long as it may
 	slow     time.Duration // it is done at once and answered so late
@@ -127,6 +128,9 @@ func (s *side) send(ctx context.Context, c pay.Call) pay.Finding {
 		return silence()
 	}
 	found := s.execute(c, f)
+	if f.breaks {
+		panic("the connector has a defect")
+	}
 	if f.mute {
 		return silence()
 	}
@@ -322,10 +326,9 @@ type books struct {
 // hold is a process's hold on the store: it ends with the process.
 type hold struct {
 	*books
-	life   *life
-	fail   func() error // of a commit, if it is set: nothing is written
-	unread func() error // of a read beside the executor, if it is set
-	queue  int          // how many jobs the executor takes; 0: as many as usual
+	life  *life
+	fail  func() error // of a commit, if it is set: nothing is written
+	queue int          // how many jobs the executor takes; 0: as many as usual
 }
 
 var errGone = fmt.Errorf("%w: the process is gone", engine.ErrNotCommitted)
@@ -361,11 +364,6 @@ func (h *hold) Commit(ctx context.Context, c *engine.Changes) error {
 func (h *hold) DueOperations(ctx context.Context, now time.Time, limit int) ([]pay.Due, error) {
 	if h.life.isDead() {
 		return nil, errGone
-	}
-	if h.unread != nil {
-		if err := h.unread(); err != nil {
-			return nil, err
-		}
 	}
 	return h.books.DueOperations(ctx, now, limit)
 }

@@ -36,6 +36,7 @@ type GatewayStats struct {
 type meter struct {
 	oldest    atomic.Int64 // a duration
 	strangers atomic.Int64
+	strange   atomic.Int64 // notices of gateways that are not known now
 }
 
 type gatewayMeter struct {
