@@ -44,7 +44,7 @@ func (p *Payment) Call(o *Operation) Call {
 		Method: p.Method, Reference: p.Reference, Customer: p.Customer, Description: p.Description,
 		StatementDescriptor: p.StatementDescriptor, ReturnURL: p.ReturnURL, Options: p.Options,
 	}
-	if charge := p.Charge(); o != charge {
+	if charge := p.Charge(); o.ID != charge.ID {
 		c.Target, c.TargetOp = charge.GatewayID, charge.ID
 	}
 	return c

@@ -3,6 +3,7 @@ package pay_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -60,7 +61,8 @@ type world struct {
 	answered   map[once.Key]int // how often each key was completed
 	orders     []*pay.Order     // that nobody has carried out
 
-	commits int // of anything
+	commits  int                  // of anything
+	defaults []func(*pay.Payment) // of what create makes
 }
 
 func newWorld(c pay.Contract) *world {
@@ -315,7 +317,7 @@ func order4711() pay.Payment {
 func (w *world) create(t fataler, set ...func(*pay.Payment)) *pay.Payment {
 	t.Helper()
 	p := order4711()
-	for _, f := range set {
+	for _, f := range slices.Concat(w.defaults, set) {
 		f(&p)
 	}
 	return w.do(t, pay.CreatePayment{Ask: w.ask(""), Payment: p}).Payment
@@ -449,27 +451,11 @@ func (w *world) timeline(p *pay.Payment) (lines []string) {
 // clone is a world that goes its own way.
 func (w *world) clone() *world {
 	c := *w
-	c.payments, c.notices = map[pay.Ref]*pay.Payment{}, map[pay.NoticeID]pay.Notice{}
+	c.payments, c.references, c.notices = map[pay.Ref]*pay.Payment{}, maps.Clone(w.references), maps.Clone(w.notices)
 	for r, p := range w.payments {
 		c.payments[r] = p.Clone()
 	}
-	for id, n := range w.notices {
-		c.notices[id] = n
-	}
-	c.references, c.accounts = map[pay.ReferenceID]pay.Reference{}, map[ledger.Ref]ledger.Account{}
-	for id, f := range w.references {
-		c.references[id] = f
-	}
-	for r, a := range w.accounts {
-		c.accounts[r] = a
-	}
-	c.keys, c.answered = map[once.Key]once.Record{}, map[once.Key]int{}
-	for k, r := range w.keys {
-		c.keys[k] = r
-	}
-	for k, n := range w.answered {
-		c.answered[k] = n
-	}
+	c.accounts, c.keys, c.answered = maps.Clone(w.accounts), maps.Clone(w.keys), maps.Clone(w.answered)
 	c.lines, c.events, c.entries = slices.Clip(w.lines), slices.Clip(w.events), slices.Clip(w.entries)
 	c.transfers, c.orders = slices.Clip(w.transfers), slices.Clip(w.orders)
 	return &c
