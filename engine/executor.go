@@ -27,6 +27,7 @@ type Executor struct {
 	stopped chan struct{}
 
 	clock   clock
+	began   time.Time                  // by the store's clock
 	trust   atomic.Pointer[clockTrust] // once Keep watches the clock
 	recent  *recent
 	watches map[ledger.Ref]chan struct{} // of payments that somebody waits for; the owner's
@@ -62,6 +63,7 @@ func New(store Store, cfg Config) *Executor {
 		done: make(chan func(*Step, time.Time), 2), stopped: make(chan struct{}), watches: map[ledger.Ref]chan struct{}{},
 	}
 	e.clock.start(cfg.Since)
+	e.began = e.Now()
 	go e.run()
 	go e.load()
 	go e.commit()

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -14,6 +15,11 @@ type clockTrust struct {
 	wall   time.Time     // when it began to watch, by the clock that is watched
 	up     time.Duration // and by the other
 	warned bool
+
+	mu     sync.Mutex
+	last   time.Duration // how far ahead it was when somebody looked last
+	looked time.Duration // and when that was, by the other clock
+	steady time.Time     // the store's time when it was set last; zero: never
 }
 
 func watchClock(cfg UpkeepConfig) *clockTrust {
@@ -47,6 +53,38 @@ func (e *Executor) ClockLost() bool {
 	c := e.trust.Load()
 	return c != nil && (c.ahead().Abs() > c.skew || e.Now().Sub(time.Now()) > c.skew)
 }
+
+// ClockSteady says since when, by the store's time, nobody has set the machine's
+// clock: what happened earlier is of no known age. It is not before this executor
+// was made, since nobody watched the clock before that.
+func (e *Executor) ClockSteady() time.Time {
+	c := e.trust.Load()
+	if c == nil {
+		return e.began
+	}
+	if set := c.lastSet(e.Now); set.After(e.began) {
+		return set
+	}
+	return e.began
+}
+
+// lastSet notices that the clock was set since somebody looked last. A clock that
+// is slewed, as those are that follow another one, is not set.
+func (c *clockTrust) lastSet(store func() time.Time) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ahead, watched := c.ahead(), c.watched()
+	if (ahead - c.last).Abs() > leap+(watched-c.looked)/slew {
+		c.steady = store()
+	}
+	c.last, c.looked = ahead, watched
+	return c.steady
+}
+
+const (
+	leap = 10 * time.Millisecond // to read two clocks takes some time as well
+	slew = 1000                  // a clock gains or loses one part in so many: Linux slews by at most one in 2,000
+)
 
 // compare tells log if the store's clock, which never runs backwards, is ahead
 // of the machine's: then keys and holds seem older than they are.

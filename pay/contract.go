@@ -85,7 +85,8 @@ type Terms struct {
 
 // House is what a command must know beside its rows: who we are, and the gateways.
 type House struct {
-	Process  string // this process: what it sends is its own
-	Jumped   bool   // the clock cannot be relied on
+	Process  string    // this process: what it sends is its own
+	Jumped   bool      // the clock cannot be relied on
+	Steady   time.Time // nobody has set it since then; zero: since ever
 	Gateways map[string]Terms
 }

@@ -29,10 +29,12 @@ type Move struct {
 }
 
 // Clock is what the time is, and whether it can be relied on: a clock that has
-// jumped proves nothing about how long ago something was.
+// jumped proves nothing about how long ago something was. Nor does one that did,
+// or that nobody watched, before it was Steady.
 type Clock struct {
 	Now    time.Time
 	Jumped bool
+	Steady time.Time // nobody has set it since then; zero: since ever
 }
 
 // MaxSends is how often an operation is sent at most: a gateway that never
@@ -75,16 +77,16 @@ func (c Contract) nextByLookup(o *Operation, k Clock) Move {
 	switch {
 	case c.LagKnown && !o.AbsentAt.IsZero() && o.Lag > c.LookupLag:
 		return Move{Do: Park, Why: "the gateway's lookup lags by more than its contract allows"}
-	case c.provenAbsent(o) && k.Jumped:
+	case c.provenAbsent(o, k) && k.Jumped:
 		return Move{Do: Park, Why: "the clock has jumped: how old the gateway's answer is cannot be told"}
-	case c.provenAbsent(o):
+	case c.provenAbsent(o, k):
 		return c.sendAbsent(o, k, "the gateway has no trace of it")
 	case o.checkedSince() && c.mayRepeat(o, k):
 		return Move{Do: Send, At: o.sendAt()}
 	case k.Now.After(o.CreatedAt.Add(c.Patience)):
 		return Move{Do: Park, Why: "the gateway could not say what became of it"}
 	default:
-		return Move{Do: Check, At: c.checkAt(o)}
+		return Move{Do: Check, At: c.checkAt(o, k)}
 	}
 }
 
@@ -102,11 +104,18 @@ func (c Contract) nextBlind(o *Operation, k Clock) Move {
 }
 
 // provenAbsent says whether a check must have seen the operation and did not.
-func (c Contract) provenAbsent(o *Operation) bool {
+func (c Contract) provenAbsent(o *Operation, k Clock) bool {
 	if o.AbsentAt.IsZero() || o.StoppedAt.IsZero() || o.Adrift > 0 {
 		return false
 	}
-	return !o.AbsentAt.Before(o.StoppedAt.Add(c.LookupLag + c.InFlight))
+	return !o.AbsentAt.Before(c.proofAt(o, k))
+}
+
+// proofAt is from when on a check that does not find an operation proves that it
+// is not there. What came before the clock was steady is of no known age: it is
+// taken as of then.
+func (c Contract) proofAt(o *Operation, k Clock) time.Time {
+	return later(o.StoppedAt, k.Steady).Add(c.LookupLag + c.InFlight)
 }
 
 // checkedSince says whether a check has settled nothing since the last send: it
@@ -164,12 +173,12 @@ func (o *Operation) sendAt() time.Time {
 
 // checkAt spaces checks out: the first is within a second of the send's end. One
 // is made as soon as it can prove something.
-func (c Contract) checkAt(o *Operation) time.Time {
+func (c Contract) checkAt(o *Operation, k Clock) time.Time {
 	if ended := later(o.StoppedAt, o.SentAt); o.CheckedAt.Before(ended) {
 		return ended.Add(o.jittered(time.Second))
 	}
 	at := o.CheckedAt.Add(o.jittered(backoff(o.Blanks, 500*time.Millisecond, time.Minute)))
-	proof := o.StoppedAt.Add(c.LookupLag + c.InFlight)
+	proof := c.proofAt(o, k)
 	if !o.StoppedAt.IsZero() && o.CheckedAt.Before(proof) && at.After(proof) {
 		return proof
 	}

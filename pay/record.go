@@ -245,7 +245,7 @@ func (b *Book) plan(p *Payment, o *Operation, m ledger.Moment, h House) *Order {
 		return nil
 	}
 	closed := terms.Closed != ""
-	switch move := terms.Contract.Next(o, Clock{Now: m.Now, Jumped: h.Jumped}); {
+	switch move := terms.Contract.Next(o, Clock{Now: m.Now, Jumped: h.Jumped, Steady: h.Steady}); {
 	case move.Do == Send && !closed && !move.At.After(m.Now):
 		return b.send(p, o, m, terms.Contract, h)
 	case move.Do == Send && closed:
