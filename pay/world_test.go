@@ -460,3 +460,10 @@ func (w *world) clone() *world {
 	c.transfers, c.orders = slices.Clip(w.transfers), slices.Clip(w.orders)
 	return &c
 }
+
+func wantStrings(t *testing.T, what string, want, got []string) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the %s (-want +got):\n%s", what, diff)
+	}
+}
