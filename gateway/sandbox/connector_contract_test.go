@@ -1,0 +1,41 @@
+package sandbox_test
+
+import (
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oncepay/oncepay/contract"
+	"github.com/oncepay/oncepay/gateway/sandbox"
+	"github.com/oncepay/oncepay/pay"
+)
+
+// The connector keeps what every gateway promises, whatever happens between it
+// and the sandbox.
+func TestConnectorKeepsTheContract(t *testing.T) {
+	const timeout = 400 * time.Millisecond
+	contract.TestGateway(t, contract.GatewayFixture{
+		Timeout: timeout,
+		Far: func(t testing.TB) http.Handler {
+			s, err := sandbox.Open(sandbox.Config{Books: filepath.Join(t.TempDir(), "sandbox.db"), Timeout: timeout})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { s.Close() })
+			return s
+		},
+		Connect: func(t testing.TB, url string) pay.Gateway { return connect(t, sandbox.ConnectorConfig{URL: url}) },
+		Reads: func(r *http.Request) (string, bool) {
+			id, checks := strings.CutPrefix(r.URL.Path, "/v1/operations/")
+			if checks {
+				return id, false
+			}
+			return r.Header.Get("Idempotency-Key"), true
+		},
+		Fine:     func(op string) pay.Call { return call(op, "pm_ok") },
+		Declined: func(op string) pay.Call { return call(op, "pm_declined") },
+		Refused:  func(op string) pay.Call { return call(op, "pm_there_is_none") },
+	})
+}
