@@ -82,12 +82,14 @@ func (m mission) insideTheWindow(o *pay.Operation, k pay.Clock) bool {
 }
 
 // provenAbsent: a resend is legal after a definitive "absent" that was seen at
-// least H + L after the last sender is known to have stopped. One that says that
-// it lags by more than H is not definitive.
+// least H + L after the last sender is known to have stopped, by a clock that was
+// watched all that time. One that says that it lags by more than H is not
+// definitive.
 func (m mission) provenAbsent(o *pay.Operation, k pay.Clock) bool {
 	seen := m.Lookup && !o.AbsentAt.IsZero() && !k.Jumped && (!m.LagKnown || o.Lag <= m.h)
 	stopped := !o.StoppedAt.IsZero() && o.Adrift == 0 && o.LeaseUntil.IsZero()
-	return seen && stopped && o.AbsentAt.Sub(o.StoppedAt) >= m.h+m.l
+	watched := k.Steady.IsZero() || o.AbsentAt.Sub(k.Steady) >= m.h+m.l
+	return seen && stopped && watched && o.AbsentAt.Sub(o.StoppedAt) >= m.h+m.l
 }
 
 func TestNothingIsSentWithoutALegalReason(t *testing.T) {
@@ -107,7 +109,7 @@ func TestNothingIsSentWithoutALegalReason(t *testing.T) {
 
 func checkLegal(t *rapid.T, c pay.Contract) pay.Do {
 	o := anyOperation(t)
-	k := pay.Clock{Now: after(anyDuration(t, "now")), Jumped: rapid.IntRange(0, 5).Draw(t, "jumped") == 0}
+	k := pay.Clock{Now: after(anyDuration(t, "now")), Jumped: rapid.IntRange(0, 5).Draw(t, "jumped") == 0, Steady: anyTime(t, "steady")}
 	before := o
 	move := c.Next(&o, k)
 	m := newMission(c)

@@ -1,0 +1,216 @@
+package pay_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/oncepay/oncepay/ledger"
+	"github.com/oncepay/oncepay/pay"
+)
+
+// What a human finds about an operation becomes what is known of it, and the money
+// follows.
+func TestResolve(t *testing.T) {
+	const succeeded, failed = pay.Succeeded, pay.Failed
+	for _, row := range []struct {
+		sentence string
+		said     []pay.Finding // of a charge of 100, before
+		happened bool
+		want     view
+		books    books
+	}{
+		{"silence, and it happened", []pay.Finding{silence}, true, view{Status: succeeded, Captured: 100}, books{Merchant: 100}},
+		{"silence, and it did not", []pay.Finding{silence}, false, view{Status: failed}, books{}},
+		{"declined and charged, and it happened", []pay.Finding{declined, done(100)}, true, view{Status: succeeded, Captured: 100}, books{Merchant: 100}},
+		{"declined and charged, and it did not", []pay.Finding{declined, done(100)}, false, view{Status: failed}, books{}},
+		{"less than asked, and it happened", []pay.Finding{done(90)}, true, view{Status: succeeded, Captured: 90}, books{Merchant: 90}},
+		{"less than asked, and it was undone", []pay.Finding{done(90)}, false, view{Status: failed}, books{}},
+		{"twice, and one of them was undone", []pay.Finding{{Outcome: pay.Conflict, Amount: 200, Currency: "EUR"}}, true,
+			view{Status: succeeded, Captured: 100}, books{Merchant: 100}},
+		{"another currency, and it happened", []pay.Finding{{Outcome: pay.Done, Amount: 100, Currency: "USD"}}, true,
+			view{Status: succeeded, Captured: 100}, books{Merchant: 100}},
+		{"a contradiction without an amount, and it happened", []pay.Finding{{Outcome: pay.Conflict}}, true,
+			view{Status: succeeded, Captured: 100}, books{Merchant: 100}},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			w := newWorld(prompt)
+			p := w.confirmed(t)
+			for i, f := range row.said {
+				if i == 0 {
+					w.answer(t, p, f)
+				} else {
+					w.check(t, p, "", f)
+				}
+			}
+			before := len(w.events)
+			r := w.do(t, w.resolve(p, row.happened))
+			if r.Verb != pay.ToResolve || r.Interim {
+				t.Errorf("it came to %+v", r)
+			}
+			w.want(t, p, row.want, row.books)
+			o := w.last(p)
+			if o.Epoch != 1 || (o.Failure.Code == "resolved_absent") == row.happened || !o.DueAt.IsZero() {
+				t.Errorf("the operation is %+v", o)
+			}
+			types := w.eventTypes(before)
+			if types[len(types)-1] != "payment.resolved" {
+				t.Errorf("the events are %v", types)
+			}
+			line := w.lines[len(w.lines)-1]
+			if line.Type != "resolved" || line.Actor != "ann" || line.Detail != "the gateway's report" || line.Operation != o.ID {
+				t.Errorf("the line is %+v", line)
+			}
+		})
+	}
+}
+
+// A decision opens a new epoch: what the gateway says from then on is joined with
+// it, and one that contradicts it is in doubt again.
+func TestWhatIsSaidAfterADecision(t *testing.T) {
+	review := func(captured int64) view {
+		return view{Status: pay.NeedsReview, InDoubt: true, Captured: captured}
+	}
+	for _, row := range []struct {
+		sentence string
+		happened bool
+		said     pay.Finding
+		want     view
+		books    books
+	}{
+		{"it happened, and the gateway says so", true, done(100), view{Status: pay.Succeeded, Captured: 100}, books{Merchant: 100}},
+		{"it happened, and the gateway says that it did not", true, declined, review(100), books{Suspense: 100}},
+		{"it happened, and the gateway knows nothing of it", true, absent, view{Status: pay.Succeeded, Captured: 100}, books{Merchant: 100}},
+		{"it happened, and the gateway says with another amount", true, done(90), review(100), books{Suspense: 100}},
+		{"it did not, and the gateway says that it did not", false, declined, view{Status: pay.Failed}, books{}},
+		{"it did not, and the gateway says that it happened", false, done(100), review(100), books{Suspense: 100}},
+		{"it did not, and the gateway still waits for the customer", false, action, view{Status: pay.Failed}, books{}},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			w := newWorld(prompt)
+			p := ways["needs_review"](t, w)
+			w.do(t, w.resolve(p, row.happened))
+			w.check(t, p, "", row.said)
+			w.want(t, p, row.want, row.books)
+			if row.want.InDoubt {
+				w.do(t, w.resolve(p, true))
+				if o := w.last(p); o.Epoch != 2 || w.at(p).Status != pay.Succeeded {
+					t.Errorf("decided again it is %s, epoch %d", w.at(p).Status, o.Epoch)
+				}
+			}
+		})
+	}
+}
+
+// A part that a human has accepted is what the gateway may go on saying.
+func TestAnAcceptedPartIsNotDoubtedAgain(t *testing.T) {
+	w := newWorld(prompt)
+	p := w.answered1(t, w.confirmed(t), done(90))
+	w.do(t, w.resolve(p, true))
+	w.check(t, p, "", done(90))
+	w.want(t, p, view{Status: pay.Succeeded, Captured: 90}, books{Merchant: 90})
+}
+
+// Which operation is meant is said, or is the first one that is in doubt.
+func TestResolveNamesAnOperation(t *testing.T) {
+	w := newWorld(prompt)
+	p := w.succeeded(t)
+	for range 2 {
+		inReview(40)(t, w, p)
+	}
+	refunds := w.at(p).Operations[1:]
+	second := w.resolve(p, true)
+	second.Operation = refunds[1].ID
+	w.do(t, second)
+	w.want(t, p, view{Status: pay.Succeeded, InDoubt: true, Captured: 100, Refunded: 40}, books{Merchant: 60})
+	if r := w.do(t, w.resolve(p, false)); r.Operation.ID != refunds[0].ID {
+		t.Errorf("the first that is in doubt is %s", r.Operation.ID)
+	}
+	w.want(t, p, view{Status: pay.Succeeded, Captured: 100, Refunded: 40}, books{Merchant: 60})
+	second.Operation = w.at(p).Charge().ID
+	w.refuse(t, second, ledger.StateConflict, "")
+}
+
+// While it is being sent nobody knows better; when the answer should have come,
+// somebody may, whoever sends.
+func TestWhatIsBeingSentIsNotDecided(t *testing.T) {
+	w := newWorld(prompt)
+	p := w.confirmed(t)
+	w.now = noon.Add(8*time.Second - µs)
+	w.refuse(t, w.resolve(p, true), ledger.InProgress, "")
+	w.now = noon.Add(8 * time.Second)
+	w.do(t, w.resolve(p, true))
+	w.want(t, p, view{Status: pay.Succeeded, Captured: 100}, books{Merchant: 100})
+	w.answer(t, p, done(100))
+	w.want(t, p, view{Status: pay.Succeeded, Captured: 100}, books{Merchant: 100})
+}
+
+// A contradiction that came while the send was at work can be decided, also if
+// nothing is heard of the send any more.
+func TestAContradictionOfASendThatVanishedIsDecided(t *testing.T) {
+	w := newWorld(prompt)
+	p := w.confirmed(t)
+	w.check(t, p, "", done(90))
+	w.now = noon.Add(time.Minute)
+	w.do(t, w.resolve(p, true))
+	w.want(t, p, view{Status: pay.Succeeded, Captured: 90}, books{Merchant: 90})
+}
+
+// Given up and charged: one of them is not true, and a human says which.
+func TestResolveAVoidThatClashes(t *testing.T) {
+	for _, row := range []struct {
+		sentence       string
+		void, happened bool // which operation; "" names the charge
+		want           view
+		books          books
+	}{
+		{"it was charged, so it was not given up", false, true, view{Status: pay.Succeeded, Captured: 100}, books{Merchant: 100}},
+		{"it was not charged", false, false, view{Status: pay.Canceled}, books{}},
+		{"it was not given up", true, false, view{Status: pay.Succeeded, Captured: 100}, books{Merchant: 100}},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			w := newWorld(prompt)
+			p := ways["needs_review, given up and charged"](t, w)
+			c := w.resolve(p, row.happened)
+			if row.void {
+				c.Operation = p.Operations[1].ID
+			}
+			w.do(t, c)
+			w.want(t, p, row.want, row.books)
+		})
+	}
+	w := newWorld(prompt)
+	p := ways["needs_review, given up and charged"](t, w)
+	c := w.resolve(p, true)
+	c.Operation = p.Operations[1].ID
+	w.refuse(t, c, ledger.StateConflict, "") // that it was given up does not say that it was not charged
+}
+
+// A capture that a human found after the payment was given up means that it was
+// not.
+func TestACaptureThatWasFoundAfterAVoid(t *testing.T) {
+	w := newWorld(prompt)
+	p := w.authorized(t)
+	w.do(t, w.capture(p, 60, false))
+	w.answer(t, p, declined)
+	capture := w.last(p).ID
+	w.do(t, w.cancel(p))
+	w.answer(t, p, done(0))
+	w.check(t, p, capture, done(60))
+	w.want(t, p, view{Status: pay.NeedsReview, InDoubt: true, Captured: 60}, books{Suspense: 60})
+	if r := w.do(t, w.resolve(p, true)); r.Operation.ID != capture {
+		t.Errorf("what is decided is the %s", r.Operation.Kind)
+	}
+	w.want(t, p, view{Status: pay.Succeeded, Captured: 60}, books{Merchant: 60})
+}
+
+func TestAResolvedFailureSaysSo(t *testing.T) {
+	w := newWorld(prompt)
+	p := ways["needs_review"](t, w)
+	w.do(t, w.resolve(p, false))
+	want := pay.Failure{Code: "resolved_absent", Message: "A review found that it did not happen."}
+	if diff := cmp.Diff(want, w.last(p).Failure); diff != "" {
+		t.Error(diff)
+	}
+}
