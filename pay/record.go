@@ -102,7 +102,7 @@ func (c Record) takeAnswer(b *Book, p *Payment, o *Operation, m ledger.Moment) {
 // last says most, and one that began before the last send says nothing of it.
 func (c Record) takeCheck(b *Book, p *Payment, o *Operation, m ledger.Moment) {
 	f := c.Finding
-	if told := f.Outcome != Unknown; told || o.Checks == 0 || f.Absent != !o.AbsentAt.IsZero() {
+	if f.Outcome != Unknown || o.Blanks == 0 || f.Absent && o.AbsentAt.IsZero() {
 		b.note(p, m, "check", o, f.tell()) // the same again is counted, not told
 	}
 	began := c.Began.UTC().Truncate(time.Microsecond) // stores keep no more, and earlier proves less
