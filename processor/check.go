@@ -22,18 +22,20 @@ type fate struct{ gone, lost bool }
 
 // fateOf judges by the lease, and by what this process is at. The order matters:
 // if this process was paused between writing a send down and beginning it, and
-// the lease is over when it is asked, then it is over for the send as well.
+// the lease is over when it is looked at, then it is over for the send as well.
 func (p *Processor) fateOf(o *pay.Operation) fate {
-	now := p.exec.Now()
-	over := !now.Before(o.LeaseUntil)
+	over := !p.exec.Now().Before(o.LeaseUntil)
 	switch {
 	case o.LeaseUntil.IsZero():
 		return fate{}
-	case o.Owner == p.cfg.Process:
-		sending := p.isSending(o)
-		return fate{gone: over && !sending, lost: over && sending}
+	case o.Owner != p.cfg.Process && p.cfg.Exclusive:
+		return fate{gone: true}
+	case !over:
+		return fate{}
+	case o.Owner != p.cfg.Process || p.isSending(o):
+		return fate{lost: true}
 	default:
-		return fate{gone: p.cfg.Exclusive, lost: over && !p.cfg.Exclusive}
+		return fate{gone: true}
 	}
 }
 

@@ -189,23 +189,38 @@ func TestASendOfAnotherProcessIsOnlyLost(t *testing.T) {
 	})
 }
 
-// A connector that does not give up in time keeps nobody from asking.
+// A connector that does not give up in time keeps nobody from asking; but while it
+// may still be at it, nothing is sent in its place to a gateway that would do it
+// twice.
 func TestAConnectorThatHangsIsLost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b, s := newBooks(), newSide(mild)
-		s.fault = func(_ pay.Call, n int) fault {
-			if n == 1 {
-				return fault{stuck: time.Hour}
-			}
-			return fault{}
-		}
-		h := open(t, b, s)
-		id := h.create("t", "order-1")
-		within(t, 15*time.Second, "it is settled", func() bool { return h.payment("t", id).Status == pay.Succeeded })
-		time.Sleep(2 * time.Hour)
-		if p := h.payment("t", id); p.Status != pay.Succeeded || s.executions(p.Charge().ID) != 1 {
-			t.Errorf("it is %s, done %d times", p.Status, s.executions(p.Charge().ID))
-		}
-		h.shut()
-	})
+	for name, row := range map[string]struct {
+		contract pay.Contract
+		sends    int
+		within   time.Duration
+	}{
+		"a gateway that does things once": {mild, 2, 15 * time.Second},
+		"one that would do it a 2nd time": {hostile, 1, 31 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, s := newBooks(), newSide(row.contract)
+				s.fault = func(_ pay.Call, n int) fault {
+					if n == 1 {
+						return fault{stuck: 30 * time.Minute}
+					}
+					return fault{}
+				}
+				h := open(t, b, s)
+				id := h.create("t", "order-1")
+				within(t, row.within, "it is settled", func() bool { return h.payment("t", id).Status == pay.Succeeded })
+				time.Sleep(time.Hour)
+				h.shut()
+				judge(t, b, s, name)
+				o := h.payment("t", id).Charge().ID
+				if s.reached(o) != row.sends || s.asked(o) == 0 {
+					t.Errorf("%d sends, %d checks", s.reached(o), s.asked(o))
+				}
+			})
+		})
+	}
 }

@@ -106,6 +106,33 @@ func TestAWebhookThatComesBeforeItsPayment(t *testing.T) {
 	})
 }
 
+// A webhook that was kept is not taken while its gateway is not configured: nobody
+// would look into it.
+func TestAWebhookOfAGatewayThatIsNotConfigured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBooks(), newSide(hostile)
+		s.contract.LookupLag = time.Millisecond
+		s.fault = func(pay.Call, int) fault { return fault{slow: 2 * time.Second} }
+		h := open(t, b, s)
+		h.stop() // nobody matches
+		o := h.payment("t", h.create("t", "order-1")).Charge().ID
+		if err := h.notify(webhook{ID: "evt_1", GatewayID: "ch_" + o + "_0"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		h.shut()
+		without := open(t, b, s, func(c *processor.Config, _ *hold) { c.Connectors = nil })
+		time.Sleep(time.Minute)
+		without.shut()
+		again := open(t, b, s)
+		time.Sleep(time.Minute)
+		again.shut()
+		if n := s.asked(o); n != 1 {
+			t.Errorf("it was looked into %d times", n)
+		}
+	})
+}
+
 // Where the gateway cannot be asked, what it signed is evidence.
 func TestAWebhookOfAGatewayThatCannotBeAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -87,19 +87,29 @@ func TestTenThousandInDoubt(t *testing.T) {
 func TestWhatIsLeftAtAGatewayThatCannotBeAsked(t *testing.T) {
 	for name, row := range map[string]struct {
 		window time.Duration
+		busy   time.Duration // for so long the store takes nothing
 		want   pay.Status
 		sends  int
 		within time.Duration
 	}{
-		"it does things once":    {24 * time.Hour, pay.Succeeded, 2, 2 * time.Second},
-		"it may do things twice": {0, pay.NeedsReview, 1, 10 * time.Second},
+		"it does things once":                    {24 * time.Hour, 0, pay.Succeeded, 2, 2 * time.Second},
+		"it does things once, the store is busy": {24 * time.Hour, 3 * time.Second, pay.Succeeded, 2, 5 * time.Second},
+		"it may do things twice":                 {0, 0, pay.NeedsReview, 1, 10 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b, s := newBooks(), newSide(blind)
 				s.contract.Window = row.window
 				leave(t, b, s, 1, oneTenant)
-				h := open(t, b, s)
+				h := open(t, b, s, func(_ *processor.Config, hold *hold) {
+					opened := time.Now()
+					hold.fail = func() error {
+						if time.Since(opened) < row.busy {
+							return fmt.Errorf("%w: the disk is full", engine.ErrNotCommitted)
+						}
+						return nil
+					}
+				})
 				defer h.shut()
 				within(t, row.within, "it is settled", func() bool { return b.processing(t, "t") == 0 })
 				p := b.all(t, "t")[0]
@@ -127,6 +137,9 @@ func TestABacklogHidesNothing(t *testing.T) {
 		h := open(t, b, s, func(c *processor.Config, _ *hold) { c.Exclusive = false })
 		defer h.shut()
 		within(t, 5*time.Second, "all are settled", func() bool { return h.Stats().Gateways["g"].Settled == 6_001 })
+		if len(s.order) != 6_001 {
+			t.Errorf("%d checks", len(s.order))
+		}
 		if place := slices.Index(s.order, b.all(t, "small")[0].Charge().ID); place > 1_800 {
 			t.Errorf("the payment of the small tenant was asked about as number %d", place)
 		}
@@ -268,6 +281,32 @@ func TestNothingIsDecidedAboutAGatewayThatIsNotKnown(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A gateway that takes back what it promised has nothing decided about it.
+func TestAGatewayThatForgetsItsContract(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBooks(), newSide(mild)
+		s.fault = func(_ pay.Call, n int) fault { return fault{mute: n == 1} }
+		h := open(t, b, s)
+		defer h.shut()
+		h.create("t", "order-1")
+		time.Sleep(time.Second)
+		s.mu.Lock()
+		s.untold, s.contract = true, pay.Contract{}
+		s.mu.Unlock()
+		time.Sleep(time.Hour)
+		if n := b.commits; n != 2 {
+			t.Errorf("%d commits, want the intent's and that there was no answer", n)
+		}
+		if len(s.order) != 0 || b.processing(t, "t") != 1 {
+			t.Errorf("%d checks; the payment is %s", len(s.order), b.all(t, "t")[0].Status)
+		}
+		s.mu.Lock()
+		s.untold, s.contract = false, mild
+		s.mu.Unlock()
+		within(t, 20*time.Second, "it is settled", func() bool { return b.processing(t, "t") == 0 })
+	})
 }
 
 // While the clock cannot be relied on, its age does not prove that something did
