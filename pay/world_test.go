@@ -61,8 +61,9 @@ type world struct {
 	answered   map[once.Key]int // how often each key was completed
 	orders     []*pay.Order     // that nobody has carried out
 
-	commits  int                  // of anything
-	defaults []func(*pay.Payment) // of what create makes
+	commits   int                  // of anything
+	committed committed            // last
+	defaults  []func(*pay.Payment) // of what create makes
 }
 
 func newWorld(c pay.Contract) *world {
@@ -81,6 +82,12 @@ func (w *world) shut(why string) {
 	w.house.Gateways = map[string]pay.Terms{"g": g}
 }
 
+// committed is what a book wrote.
+type committed struct {
+	money    *ledger.Changes
+	payments *pay.Changes
+}
+
 // outcome is what one command of a batch ended with.
 type outcome struct {
 	pay.Result
@@ -90,13 +97,17 @@ type outcome struct {
 // load fills a book with what commands need, and nothing else, in two rounds.
 func (w *world) load(commands ...pay.Command) *pay.Book {
 	b := pay.NewBook()
+	w.loadInto(b, commands...)
+	return b
+}
+
+func (w *world) loadInto(b *pay.Book, commands ...pay.Command) {
 	for range 2 {
 		for _, c := range commands {
 			c.Needs(b)
 		}
 		w.fill(b)
 	}
-	return b
 }
 
 // fill puts what a book wants into it.
@@ -197,6 +208,7 @@ func (w *world) commit(t fataler, money *ledger.Changes, c *pay.Changes) {
 	t.Helper()
 	if !money.Empty() || !c.Empty() {
 		w.commits++
+		w.committed = committed{money, c}
 	}
 	for _, a := range money.Accounts {
 		if have := w.accounts[a.Ref].Version; a.Version != have+1 {
@@ -281,7 +293,10 @@ func (w *world) keyed(t fataler, key once.Key, c pay.Command) outcome {
 	if rec.State == once.Done {
 		return outcome{}
 	}
-	o := w.batch(t, c)[0]
+	b := pay.NewBook()
+	b.WantKey(key)
+	w.loadInto(b, c)
+	o := w.finish(t, b, c)[0]
 	switch {
 	case o.refusal != nil && !o.refusal.Code.Final(): // nothing began
 	case o.refusal == nil && o.Interim:
