@@ -123,7 +123,7 @@ func (v *visit) within(most time.Duration, what string, do func()) {
 // tries: a busy machine is slow once, a connector that waits is so each time.
 func (v *visit) soon(what string, do func(operation string)) {
 	v.Helper()
-	for i := range 5 {
+	for i := range 3 {
 		began := time.Now()
 		do("att_" + string(rune('a'+i)))
 		if time.Since(began) < v.f.Timeout/2 {

@@ -140,7 +140,8 @@ func (d *deaf) Error(...any)          { d.note() }
 func (d *deaf) Fatalf(string, ...any) { d.note(); runtime.Goexit() }
 func (d *deaf) Fatal(...any)          { d.note(); runtime.Goexit() }
 
-// A suite that a bad connector passes would be worth nothing.
+// A suite that a bad connector passes would be worth nothing. That a good one
+// passes is tested where it is.
 func TestGatewayFindsCrooks(t *testing.T) {
 	promises := slices.Concat(sending, failing(), checking)
 	for _, row := range []struct{ habit, breaks string }{
@@ -176,9 +177,6 @@ func TestGatewayFindsCrooks(t *testing.T) {
 			i := slices.IndexFunc(promises, func(p gatewayPromise) bool { return p.name == row.breaks })
 			if i < 0 {
 				t.Fatal("there is no such promise")
-			}
-			if broken(t, promises[i], "has none") {
-				t.Error("a good connector breaks it")
 			}
 			if !broken(t, promises[i], row.habit) {
 				t.Error("it is not noticed")

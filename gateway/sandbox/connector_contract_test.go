@@ -15,7 +15,7 @@ import (
 // The connector keeps what every gateway promises, whatever happens between it
 // and the sandbox.
 func TestConnectorKeepsTheContract(t *testing.T) {
-	const timeout = 400 * time.Millisecond
+	const timeout = 600 * time.Millisecond
 	contract.TestGateway(t, contract.GatewayFixture{
 		Timeout: timeout,
 		Far: func(t testing.TB) http.Handler {
