@@ -15,13 +15,17 @@ var behaviours = map[string]behaviour{
 	"pm_ok":                    {},
 	"pm_declined":              {usual: Fault{Decline: "insufficient_funds"}},
 	"pm_requires_action":       {usual: Fault{Action: true}},
-	"pm_timeout_after_charge":  {usual: Fault{Answer: Hang}},
+	"pm_timeout_after_charge":  {usual: Fault{Answer: Hang, Webhooks: tardy}},
 	"pm_timeout_before_charge": {first: &Fault{Skip: true, Answer: Hang}},
-	"pm_500_after_charge":      {usual: Fault{Status: 500}},
+	"pm_500_after_charge":      {usual: Fault{Status: 500, Webhooks: tardy}},
 	"pm_slow":                  {usual: Fault{Before: 2 * time.Second}},
 	"pm_duplicate_webhooks":    {usual: Fault{Webhooks: Webhooks{Copies: 3, Stale: true}}},
-	"pm_late":                  {usual: Fault{Answer: Hang, Lag: 3 * time.Second}},
+	"pm_late":                  {usual: Fault{Answer: Hang, Lag: 3 * time.Second, Webhooks: tardy}},
 }
+
+// tardy is the webhook of what was not answered: it comes when the caller has
+// given up, or else it would be the answer.
+var tardy = Webhooks{Delay: 5 * time.Second}
 
 // chosen is the name of the behaviour for an instruction: its payment method,
 // or else the option for its kind, its own before that of its charge.
