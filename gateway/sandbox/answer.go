@@ -150,16 +150,10 @@ func reset(w http.ResponseWriter, first string) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	if first != "" {
-		conn.Write([]byte(first))
-		time.Sleep(readFirst)
-	}
+	conn.Write([]byte(first)) // what is sent is read before a reset is seen
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		tcp.SetLinger(0)
 	}
 	conn.Close()
 	panic(http.ErrAbortHandler)
 }
-
-// readFirst is time for the other side to read what a reset would overtake.
-const readFirst = 20 * time.Millisecond

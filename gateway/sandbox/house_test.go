@@ -112,7 +112,7 @@ type answer struct {
 // A clock goes when it is told to.
 type clock struct{ ahead atomic.Int64 }
 
-var began = time.Now()
+var began = time.Now().Truncate(time.Microsecond) // as the books have it
 
 func (c *clock) now() time.Time          { return began.Add(time.Duration(c.ahead.Load())) }
 func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }

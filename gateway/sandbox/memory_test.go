@@ -119,20 +119,24 @@ func TestAHostileGatewayExecutesEverySend(t *testing.T) {
 // Money that moved twice shows, whatever the charge could bear.
 func TestAHostileGatewayCapturesAndRefundsTwice(t *testing.T) {
 	h := open(t, sandbox.Config{Hostile: true})
-	ch := h.send("att_1", charge("pm_ok").with("kind", "authorize")).GatewayID
+	authorized := h.send("att_1", charge("pm_ok").with("kind", "authorize")).GatewayID
+	charged := h.send("att_2", charge("pm_ok")).GatewayID
 	for range 2 {
-		if a := h.send("cap_1", of("capture", ch, 1250)); a.status != 200 {
+		if a := h.send("cap_1", of("capture", authorized, 1250)); a.status != 200 {
 			t.Errorf("capture: got %d %+v", a.status, a.Error)
 		}
-		if a := h.send("re_1", of("refund", ch, 1250)); a.status != 200 {
+		if a := h.send("re_1", of("refund", charged, 1250)); a.status != 200 {
 			t.Errorf("refund: got %d %+v", a.status, a.Error)
 		}
 	}
-	if got := h.charges("pay_1")[0]; got.AmountCaptured != 2500 || got.AmountRefunded != 2500 {
-		t.Errorf("got %+v", got)
+	all := h.charges("pay_1") // the newest first
+	if all[1].AmountCaptured != 2500 || all[0].AmountCaptured != 1250 || all[0].AmountRefunded != 2500 {
+		t.Errorf("got %+v", all)
 	}
-	if a := h.send("re_2", of("refund", ch, 1)); a.status != 422 {
-		t.Errorf("another refund: got %d, the rules are still there", a.status)
+	for _, b := range []body{of("refund", charged, 1), of("capture", authorized, 1)} {
+		if a := h.send("op_2", b); a.status != 422 {
+			t.Errorf("another %s: got %d, the rules are still there", b["kind"], a.status)
+		}
 	}
 }
 
