@@ -68,7 +68,7 @@ func consoleExamples(markdown string) (all []consoleExample) {
 }
 
 // volatile is what differs from run to run.
-var volatile = regexp.MustCompile(`(tr|req|acc|evt)_[0-9a-z]{26}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z`)
+var volatile = regexp.MustCompile(`(tr|req|acc|evt|pay|att|ch)_[0-9a-z]{26}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z`)
 
 func masked(s string) string {
 	s = strings.ReplaceAll(s, "\r", "")
