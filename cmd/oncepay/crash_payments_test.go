@@ -23,7 +23,7 @@ import (
 
 const (
 	paymentCrashes = 100
-	paymentRounds  = 25 // cycles between two looks at everything
+	paymentRounds  = 50 // cycles between two looks at everything
 )
 
 // A server that is killed while payments are at the gateway charges nobody twice

@@ -100,7 +100,7 @@ func (s *server) openExecutor(string) error {
 func (s *server) openAPI(string) (err error) {
 	s.api, err = web.New(web.Config{
 		Executor: s.executor, Store: s.store, Secret: s.store.Secret(), Rules: s.rules, DevKey: s.devKey(), Payments: s.processor,
-		Rate: s.cfg.limits.rate, Burst: s.cfg.limits.burst, Log: s.log, Version: readBuild().Version,
+		Stats: s.stats, Rate: s.cfg.limits.rate, Burst: s.cfg.limits.burst, Log: s.log, Version: readBuild().Version,
 	})
 	if err == nil {
 		s.http = web.NewServer(s.gateways.besides(s.api), s.log)
