@@ -196,6 +196,7 @@ func TestRefunds(t *testing.T) {
 		{"while another is in doubt", refunded(40, silence), of(10), ledger.InProgress, "", 0},
 		{"the rest, after one that needs a review, which counts", inReview(40), of(60), "", "", 60},
 		{"more than the rest, after one that needs a review", inReview(40), of(61), pay.ExceedsCaptured, "/amount", 0},
+		{"the rest, after one that gave back more than there was", refunded(40, done(130)), all, pay.ExceedsCaptured, "", 0},
 		{"more than the rest, after one that gave back more than it should", refunded(40, done(70)), of(31), pay.ExceedsCaptured, "/amount", 0},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {

@@ -134,7 +134,7 @@ func (c RefundPayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 		return Result{}, refuse(ledger.StateConflict, "", "nothing of the payment was captured; it is %s", p.Status)
 	case c.Amount != nil && *c.Amount < 1:
 		return Result{}, refuse(ledger.Invalid, "/amount", "an amount is at least 1 minor unit")
-	case left == 0:
+	case left < 1: // below nothing, if a gateway gave back more than it should
 		return Result{}, refuse(ExceedsCaptured, "", "all that was captured was given back already")
 	case o.Amount > left:
 		return Result{}, refuse(ExceedsCaptured, "/amount", "%d is more than the %d that can still be given back", o.Amount, left)
