@@ -94,6 +94,8 @@ func (c ReverseTransfer) Decide(b *Book, m Moment) (Result, error) {
 		return Result{}, refuse(StateConflict, "", "the transfer was reversed already, by %s", t.ReversedBy)
 	case t.Status != Posted:
 		return Result{}, refuse(StateConflict, "", "only a posted transfer is reversed; this one is %s", t.Status)
+	case t.Operation != "": // it would say that the gateway has the money back
+		return Result{}, refuse(StateConflict, "", "a payment made this transfer; refund the payment instead")
 	}
 	back := CreateTransfer{
 		Tenant: t.Tenant, From: t.To, To: t.From, Amount: t.AmountPosted, Currency: t.Currency, Reference: t.Reference,
