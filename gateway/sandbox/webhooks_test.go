@@ -47,6 +47,9 @@ func (m *mailbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the sender was closed
 	}
+	if r.URL.Path != "/hook" {
+		m.t.Errorf("a webhook came to %s", r.URL.Path)
+	}
 	secret, _ := webhook.ParseSecret(secretText)
 	msg, err := webhook.Verifier{Secrets: []webhook.Secret{secret}}.Verify(r.Header, body, time.Now())
 	if err != nil {
