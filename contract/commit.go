@@ -270,7 +270,7 @@ func numbersAreTaken(b *bank) {
 func largeCommits(b *bank) {
 	b.do(open("a"), open("b"))
 	var commands []ledger.Command
-	for range 4096 {
+	for range 1024 {
 		commands = append(commands, move("a", "b", 1))
 	}
 	c := b.decide(commands...)
@@ -280,7 +280,7 @@ func largeCommits(b *bank) {
 	b.must(b.Commit(b.ctx, c))
 	all := b.all()
 	b.same("entries", c.Ledger.Entries, all.Entries)
-	b.same("keys", 4096, len(all.Keys))
-	b.same("transfers", 4096, len(all.Transfers))
-	b.same("what b has", int64(4096), b.account("b").Balance.Posted)
+	b.same("keys", 1024, len(all.Keys))
+	b.same("transfers", 1024, len(all.Transfers))
+	b.same("what b has", int64(1024), b.account("b").Balance.Posted)
 }

@@ -195,10 +195,13 @@ func matchedNotices(b *bank) {
 
 func strangeNotices(b *bank) {
 	p, q := b.arrived("sandbox", "ch_1"), b.arrived("blind", "ch_2")
-	theirs := b.arrived("sandbox", "ch_3")
+	theirs, other, new := b.arrived("sandbox", "ch_3"), b.arrived("sandbox", "ch_4"), b.arrived("sandbox", "")
 	theirs.Tenant = "other"
-	b.must(b.Commit(b.ctx, b.payments(p.Clone(), q.Clone(), theirs.Clone())))
+	b.must(b.Commit(b.ctx, b.payments(p.Clone(), q.Clone(), theirs.Clone(), other.Clone(), new.Clone())))
 	b.unmatched(
+		pay.Notice{Payment: p.ID, Operation: other.Charge().ID},
+		pay.Notice{Payment: p.ID, GatewayID: "ch_4"},
+		pay.Notice{Payment: new.ID},
 		pay.Notice{Payment: p.ID, Operation: q.Charge().ID},
 		pay.Notice{Payment: p.ID, Operation: "att_none", GatewayID: "ch_1"},
 		pay.Notice{Payment: p.ID},
@@ -263,10 +266,11 @@ func sweepsLeavePayments(b *bank) {
 		b.must(b.Commit(b.ctx, c))
 		commits = append(commits, c)
 	}
+	var notices []*pay.Notice
 	for i := range 3000 {
-		n := pay.Notice{NoticeID: notice(fmt.Sprint(i)), At: b.now, Version: 1}
-		b.write(pay.Changes{Notices: []*pay.Notice{&n}})
+		notices = append(notices, &pay.Notice{NoticeID: notice(fmt.Sprint(i)), At: b.now, Version: 1})
 	}
+	b.write(pay.Changes{Notices: notices})
 	late := b.now.AddDate(10, 0, 0)
 	b.sweep(late, late)
 	for i := range 3000 {

@@ -245,7 +245,7 @@ func differentPaymentsAllWin(b *bank) {
 // As many as an executor commits at most, and the outcome of all of them.
 func manyPayments(b *bank) {
 	var create, record []pay.Command
-	for i := range 4096 {
+	for i := range 1024 {
 		create = append(create, charge(fmt.Sprint(i)))
 	}
 	first := b.weigh(create...)
@@ -256,7 +256,7 @@ func manyPayments(b *bank) {
 	second := b.weigh(record...)
 	b.must(b.Commit(b.ctx, second))
 	all := b.all()
-	b.same("payments", 4096, len(all.Payments))
+	b.same("payments", 1024, len(all.Payments))
 	b.same("the store", b.expected(first, second), all)
-	b.same("what the merchant has", int64(409600), b.account("merchant:default").Balance.Posted)
+	b.same("what the merchant has", int64(102400), b.account("merchant:default").Balance.Posted)
 }

@@ -171,7 +171,7 @@ type Config struct {
 	// MaxBatch is how many requests one commit carries at most: it bounds what
 	// the first of them waits for.
 	//
-	// Defaults to 512; at most 4,096.
+	// Defaults to 512; at most 1,024.
 	MaxBatch int
 
 	// MaxQueue is how many requests wait to be loaded at most; more are refused
