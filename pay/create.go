@@ -198,7 +198,9 @@ func (b *Book) begin(p *Payment, o *Operation, m ledger.Moment, a Ask, v Verb) (
 	}
 	o.ID, o.CreatedAt, o.UpdatedAt = m.IDs.New(o.Kind.prefix(), m.Now), m.Now, m.Now
 	o.Key, o.Asked, o.RequestID = a.Key.ID, v, a.RequestID
-	o.FirstSentAt, o.ResendUntil = m.Now, terms.Contract.resendUntil(m.Now)
+	if o.FirstSentAt = m.Now; !a.House.Jumped {
+		o.ResendUntil = terms.Contract.resendUntil(m.Now)
+	}
 	p.Operations = append(p.Operations, o)
 	b.noteRequest(p, m, a, verbNames[v]).Operation = o.ID
 	order := b.send(p, o, m, terms.Contract, a.House)

@@ -26,6 +26,10 @@ type Move struct {
 	Do  Do
 	At  time.Time // of Wait, Check and Send; not after now: at once
 	Why string    // of Park and Drop, for people
+
+	// Anew says of Send that nothing of the operation has arrived, nor can it any
+	// more: only what comes of this send counts.
+	Anew bool
 }
 
 // Clock is what the time is, and whether it can be relied on: a clock that has
@@ -154,7 +158,7 @@ func (c Contract) sendAbsent(o *Operation, k Clock, proof string) Move {
 	if c.sentEnough(o, k) {
 		return Move{Do: Drop, Why: proof}
 	}
-	return Move{Do: Send, At: o.sendAt()}
+	return Move{Do: Send, At: o.sendAt(), Anew: true}
 }
 
 // sentEnough says whether an operation is not to be sent any more, though it
@@ -198,11 +202,18 @@ func (o *Operation) hintAt(k Clock) time.Time {
 // where nothing else is to be found out: over an hour, and it was up just now.
 const hintChecks = 100
 
-// watch is Next while a customer acts at the gateway, whose notice may be lost:
+// watch is Next while somebody must act at the gateway, whose notice may be lost:
 // it is asked less and less often, for as long as customers are waited for. After
-// that only a notice or a client has it asked.
+// that only a notice or a client has it asked; but what others wait for is left to
+// a human.
 func (c Contract) watch(o *Operation, k Clock) Move {
-	if !c.Lookup || k.Now.After(o.CreatedAt.Add(c.Patience)) {
+	over := o.CreatedAt.Add(c.Patience)
+	switch {
+	case k.Now.After(over) && o.open():
+		return Move{Do: Park, Why: "somebody had to act at the gateway, and it did not say that they did"}
+	case !c.Lookup && o.open():
+		return Move{Do: Wait, At: over.Add(time.Microsecond)}
+	case !c.Lookup || k.Now.After(over):
 		return Move{Do: Rest}
 	}
 	last := later(o.CheckedAt, o.SentAt)

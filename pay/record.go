@@ -21,6 +21,7 @@ type Record struct {
 	Gone    bool      // whoever sent last is known to have stopped, and nothing was heard of it
 	Lost    bool      // nothing was heard of it while its lease lasted, and it may still be at it
 	Sender  int64     // Gone and Lost: the attempt that they are about; 0: the last one
+	Alone   bool      // Gone: nor is anybody at it who sent it earlier, not even one that was lost
 }
 
 // Needs names the payment, then the accounts of its money and the key that waits.
@@ -47,7 +48,7 @@ func (c Record) Decide(b *Book, m ledger.Moment) (Result, error) {
 	}
 	o := p.Operation(c.Operation)
 	before := *o
-	if !o.LeaseUntil.IsZero() && (c.Sender == 0 || c.Sender == o.Attempt) {
+	if c.Sender == 0 || c.Sender == o.Attempt {
 		c.giveUp(b, p, o, m)
 	}
 	if c.Finding != nil {
@@ -57,18 +58,24 @@ func (c Record) Decide(b *Book, m ledger.Moment) (Result, error) {
 }
 
 // giveUp ends a send that nothing was heard of. If its sender may still be at it,
-// that the gateway has no trace of it proves nothing until it is heard of.
+// that the gateway has no trace of it proves nothing until it is heard of, or
+// known to have stopped as well.
 func (c Record) giveUp(b *Book, p *Payment, o *Operation, m ledger.Moment) {
+	leased := !o.LeaseUntil.IsZero()
 	switch {
-	case c.Gone:
+	case c.Gone && leased:
 		o.ended(m.Now, MayHaveArrived)
 		b.note(p, m, "answer", o, "its sender is gone, and nothing was heard of it")
-	case c.Lost && !m.Now.Before(o.LeaseUntil):
+	case c.Lost && leased && !m.Now.Before(o.LeaseUntil):
 		o.LeaseUntil, o.Exposed = zeroTime, true
 		if o.Adrift == 0 {
 			o.Adrift = o.Attempt
 		}
 		b.note(p, m, "answer", o, "nothing was heard of its sender, which may still be at it")
+	}
+	if c.Gone && c.Alone && o.Adrift > 0 {
+		o.Adrift, o.StoppedAt = 0, m.Now
+		b.note(p, m, "answer", o, "the sender that was lost is gone")
 	}
 }
 
@@ -93,8 +100,11 @@ func (c Record) takeAnswer(b *Book, p *Payment, o *Operation, m ledger.Moment) {
 		o.Adrift = 0
 	}
 	o.ended(m.Now, c.Finding.Reach)
-	if c.Finding.Reach == Refused && !o.Exposed {
+	switch refused := c.Finding.Reach == Refused; {
+	case refused && !o.Exposed:
 		o.join(p, &Finding{Outcome: Declined, Failure: c.Finding.Failure})
+	case refused:
+		o.ResendUntil = zeroTime // it would be refused again; and an earlier one may still have arrived
 	}
 }
 
@@ -244,9 +254,13 @@ func (b *Book) plan(p *Payment, o *Operation, m ledger.Moment, h House) *Order {
 		o.DueAt = m.Now.Add(closedPause) // nobody here knows what may be done about it
 		return nil
 	}
+	if h.Jumped && o.open() {
+		o.ResendUntil = zeroTime // for good: nobody knows how long the store's time stood still
+	}
 	closed := terms.Closed != ""
 	switch move := terms.Contract.Next(o, Clock{Now: m.Now, Jumped: h.Jumped, Steady: h.Steady}); {
 	case move.Do == Send && !closed && !move.At.After(m.Now):
+		o.Exposed = o.Exposed && !move.Anew
 		return b.send(p, o, m, terms.Contract, h)
 	case move.Do == Send && closed:
 		o.DueAt = later(move.At, m.Now.Add(closedPause))
