@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"slices"
 	"time"
 
 	"github.com/oncepay/oncepay/audit"
@@ -227,11 +228,11 @@ func (e *everything) add(c *pay.Changes) {
 func (b *bank) allPayments(e everything, src audit.Source) {
 	b.Helper()
 	of := src.(audit.Payments)
-	b.must(of.Payments(b.ctx, func(p *pay.Payment) error { return put(e.Payments, p.Ref, *p) }))
+	b.must(of.Payments(b.ctx, func(p *pay.Payment) error { return put(e.Payments, p.Ref, *p.Clone()) }))
 	b.must(of.References(b.ctx, func(f pay.Reference, _ bool, _ int64) error { return put(e.References, f.ReferenceID(), f) }))
 	for ref := range e.Payments {
 		if l := b.lines(ref); len(l) > 0 {
-			e.Lines[ref] = l
+			e.Lines[ref] = slices.Clone(l)
 		}
 	}
 }

@@ -41,6 +41,7 @@ type Store interface {
 	Accounts
 	Transfers
 	Payments
+	Recovery
 	Past
 }
 
@@ -93,16 +94,19 @@ type Payments interface {
 	// more than engine.MaxLines lines the first half of so many and the last half.
 	// None if there is no such payment.
 	Lines(ctx context.Context, ref pay.Ref) ([]pay.Line, error)
+}
 
+// Recovery reads what there is to do about payments, of every tenant.
+type Recovery interface {
 	// DueOperations returns up to limit operations whose DueAt is not after now,
-	// of every tenant, the longest due first.
+	// the longest due first.
 	DueOperations(ctx context.Context, now time.Time, limit int) ([]pay.Due, error)
 
 	// Matchable returns up to limit notices that were not matched and now can be,
-	// of every tenant, the oldest first: a payment of the tenant at that gateway
-	// has the operation that the notice names, or, where it names none, one with
-	// its GatewayID. If it names a payment, it is that one. Payment and Operation
-	// are filled in; of several operations it is the one that was made first.
+	// the oldest first: a payment of the tenant at that gateway has the operation
+	// that the notice names, or, where it names none, one with its GatewayID. If it
+	// names a payment, it is that one. Payment and Operation are filled in; of
+	// several operations it is the one that was made first.
 	Matchable(ctx context.Context, limit int) ([]pay.Notice, error)
 }
 

@@ -140,10 +140,9 @@ func oneChangesAPayment(b *bank) {
 	p := b.pays(charge("1"))
 	var commits []*engine.Changes
 	for range racers {
-		commits = append(commits, b.weigh(captured(p)))
+		commits = append(commits, b.weigh(found(p, pay.Finding{Outcome: pay.Declined}))) // moves no money
 	}
 	b.same("winners", int64(1), b.race(commits))
-	b.same("what the merchant has", int64(100), b.account("merchant:default").Balance.Posted)
 	b.same("answers", 1, count(b.lines(p.Ref), func(l pay.Line) bool { return l.Type == "answer" }))
 }
 

@@ -42,7 +42,7 @@ func (b *bank) till() (all []*pay.Payment) {
 	b.Helper()
 	for i := range 40 {
 		p := b.plain(func(p *pay.Payment) {
-			p.Reference = fmt.Sprint("order ", i%4)
+			p.Reference, p.UpdatedAt = fmt.Sprint("order ", i%4), b.now.Add(-time.Duration(i)*time.Hour)
 			b.in(p, pay.Status(1+i%8), i%3 == 0)
 		})
 		b.must(b.Commit(b.ctx, b.payments(p.Clone())))

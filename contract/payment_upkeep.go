@@ -195,13 +195,13 @@ func matchedNotices(b *bank) {
 
 func strangeNotices(b *bank) {
 	p, q := b.arrived("sandbox", "ch_1"), b.arrived("blind", "ch_2")
-	theirs, other, new := b.arrived("sandbox", "ch_3"), b.arrived("sandbox", "ch_4"), b.arrived("sandbox", "")
+	theirs, other, fresh := b.arrived("sandbox", "ch_3"), b.arrived("sandbox", "ch_4"), b.arrived("sandbox", "")
 	theirs.Tenant = "other"
-	b.must(b.Commit(b.ctx, b.payments(p.Clone(), q.Clone(), theirs.Clone(), other.Clone(), new.Clone())))
+	b.must(b.Commit(b.ctx, b.payments(p.Clone(), q.Clone(), theirs.Clone(), other.Clone(), fresh.Clone())))
 	b.unmatched(
 		pay.Notice{Payment: p.ID, Operation: other.Charge().ID},
 		pay.Notice{Payment: p.ID, GatewayID: "ch_4"},
-		pay.Notice{Payment: new.ID},
+		pay.Notice{Payment: fresh.ID},
 		pay.Notice{Payment: p.ID, Operation: q.Charge().ID},
 		pay.Notice{Payment: p.ID, Operation: "att_none", GatewayID: "ch_1"},
 		pay.Notice{Payment: p.ID},
