@@ -52,9 +52,11 @@ var settlers = map[string]struct {
 	"a decline": {prompt, func(t fataler, w *world, p *pay.Payment) { w.answer(t, p, declined) }},
 	"a refusal": {prompt, func(t fataler, w *world, p *pay.Payment) { w.answer(t, p, refusedF) }},
 	"a demand that the customer acts": {prompt, func(t fataler, w *world, p *pay.Payment) {
-		f := asAsked(w, p)
+		f, charge := asAsked(w, p), w.last(p) == w.payments[p.Ref].Charge()
 		f.Outcome = pay.ActionRequired
-		w.answer(t, p, f)
+		if w.answer(t, p, f); !charge { // what that waits for may happen yet
+			w.givenUp(t, p)
+		}
 	}},
 	"a contradiction": {prompt, func(t fataler, w *world, p *pay.Payment) { w.answer(t, p, pay.Finding{Outcome: pay.Conflict}) }},
 	"a check": {prompt, func(t fataler, w *world, p *pay.Payment) {

@@ -54,6 +54,8 @@ func sends(n int64) func(*pay.Operation) { return func(o *pay.Operation) { o.Att
 
 func came(to pay.Outcome) func(*pay.Operation) { return func(o *pay.Operation) { o.Outcome = to } }
 
+func a(k pay.Kind) func(*pay.Operation) { return func(o *pay.Operation) { o.Kind = k } }
+
 func parked(o *pay.Operation) { o.Parked = "nobody knows" }
 
 func hinted(o *pay.Operation) { o.Hinted = true }
@@ -187,6 +189,11 @@ var claimA = []struct {
 	{"never sent again", prompt, op(mayHaveArrived, came(pay.ActionRequired), notFound(20*time.Second)), time.Minute, pay.Check},
 	{"for a day", prompt, op(came(pay.ActionRequired)), 24*time.Hour + µs, pay.Rest},
 	{"but not where the gateway cannot be asked", blind, op(came(pay.ActionRequired)), time.Minute, pay.Rest},
+	{"who must act for a capture is looked after as well", prompt, op(came(pay.ActionRequired), a(pay.Capture)), time.Minute, pay.Check},
+	{"or waited for, where the gateway cannot be asked", blind, op(came(pay.ActionRequired), a(pay.Capture)), time.Minute, pay.Wait},
+	{"but others wait for that: after a day a human must look", prompt, op(came(pay.ActionRequired), a(pay.Capture)), 24*time.Hour + µs, pay.Park},
+	{"at a void", prompt, op(came(pay.ActionRequired), a(pay.Void)), 24*time.Hour + µs, pay.Park},
+	{"at a refund", blind, op(came(pay.ActionRequired), a(pay.Refund)), 24*time.Hour + µs, pay.Park},
 
 	// A notice is a hint to check.
 	{"a notice has what is open checked", prompt, op(mayHaveArrived, hinted), 4 * time.Second, pay.Check},

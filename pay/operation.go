@@ -133,8 +133,13 @@ type Failure struct {
 }
 
 // open says whether the operation keeps others from the payment: its outcome
-// is open and nobody decided that a human must settle it.
-func (o *Operation) open() bool { return o.Outcome == Unknown && o.Parked == "" }
+// is open and nobody decided that a human must settle it. A customer who must act
+// is waited for with an answer; whoever must for a capture, a void or a refund is
+// not, it may happen yet.
+func (o *Operation) open() bool {
+	waits := o.Outcome == ActionRequired && o.Kind != Charge && o.Kind != Authorize
+	return o.Parked == "" && (o.Outcome == Unknown || waits)
+}
 
 // unsettled says whether there may be something to do about the operation.
 func (o *Operation) unsettled() bool {

@@ -70,6 +70,8 @@ var statuses = []struct {
 	{"a capture that nobody could learn about", []*Operation{was(Authorize, Done, 100), was(Capture, Unknown, 60, mayBe, reviewed)}, NeedsReview, true, 0, 0},
 	{"a capture of all that a human has accepted of an authorization", []*Operation{was(Authorize, Done, 100, moved(90)), was(Capture, Done, 90)}, Succeeded, false, 90, 0},
 
+	{"a capture that somebody must act for", []*Operation{was(Authorize, Done, 100), was(Capture, ActionRequired, 60)}, Processing, false, 0, 0},
+
 	// A void.
 	{"a void at work", []*Operation{was(Authorize, Done, 100), was(Void, Unknown, 0, held)}, Processing, false, 0, 0},
 	{"a void that may have arrived", []*Operation{was(Authorize, Done, 100), was(Void, Unknown, 0, mayBe)}, Processing, true, 0, 0},
@@ -81,6 +83,7 @@ var statuses = []struct {
 	{"a void that was declined, of what waits for the customer", []*Operation{was(Charge, ActionRequired, 100), was(Void, Declined, 0)}, RequiresAction, false, 0, 0},
 	{"a void of what is declined by that", []*Operation{was(Charge, Declined, 100), was(Void, Done, 0)}, Canceled, false, 0, 0},
 	{"a void, and an authorization before it that was heard of late", []*Operation{was(Authorize, Done, 100), was(Void, Done, 0)}, Canceled, false, 0, 0},
+	{"a void that somebody must act for", []*Operation{was(Authorize, Done, 100), was(Void, ActionRequired, 0)}, Processing, false, 0, 0},
 	{"a void that contradicts itself", []*Operation{was(Authorize, Done, 100), was(Void, Conflict, 0)}, NeedsReview, true, 0, 0},
 	{"a void that came too late: given up and charged", []*Operation{was(Charge, Done, 100), was(Void, Done, 0)}, NeedsReview, true, 100, 0},
 	{"a void that was declined because it came too late", []*Operation{was(Charge, Done, 100), was(Void, Declined, 0)}, Succeeded, false, 100, 0},
@@ -88,6 +91,7 @@ var statuses = []struct {
 
 	// A refund, which has a status of its own.
 	{"a refund at work", []*Operation{was(Charge, Done, 100), was(Refund, Unknown, 40, held)}, Succeeded, false, 100, 0},
+	{"a refund that somebody must act for", []*Operation{was(Charge, Done, 100), was(Refund, ActionRequired, 40)}, Succeeded, false, 100, 0},
 	{"a refund that may have arrived", []*Operation{was(Charge, Done, 100), was(Refund, Unknown, 40, mayBe)}, Succeeded, true, 100, 0},
 	{"a refund of a part", []*Operation{was(Charge, Done, 100), was(Refund, Done, 40)}, Succeeded, false, 100, 40},
 	{"a refund of all", []*Operation{was(Charge, Done, 100), was(Refund, Done, 40), was(Refund, Done, 60)}, Succeeded, false, 100, 100},

@@ -30,6 +30,12 @@ var ways = map[string]func(fataler, *world) *pay.Payment{
 		return w.answered1(t, p, silence)
 	},
 
+	"processing, somebody must act for a capture": func(t fataler, w *world) *pay.Payment {
+		p := w.authorized(t)
+		w.do(t, w.capture(p, 100, true))
+		return w.answered1(t, p, action)
+	},
+
 	"requires_action":         func(t fataler, w *world) *pay.Payment { return w.answered1(t, w.confirmed(t), action) },
 	"requires_action, manual": func(t fataler, w *world) *pay.Payment { return w.answered1(t, w.confirmed(t, manual), action) },
 
@@ -155,6 +161,8 @@ var transitions = []struct {
 		"processing     in_progress  in_progress in_progress  authorized    authorized"},
 	{"processing, a void in doubt",
 		"processing     in_progress  in_progress in_progress  canceled      authorized"},
+	{"processing, somebody must act for a capture",
+		"processing     in_progress  in_progress in_progress  succeeded     authorized"},
 	{"requires_action",
 		"requires_action conflict    processing  conflict     conflict      conflict"},
 	{"requires_action, manual",
