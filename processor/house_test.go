@@ -60,6 +60,11 @@ func openAs(t testing.TB, b *books, s *side, l *life, set ...func(*processor.Con
 	return h
 }
 
+// openWith is open with another connector.
+func openWith(t testing.TB, b *books, c processor.Connector) *house {
+	return open(t, b, nil, func(cfg *processor.Config, _ *hold) { cfg.Connectors = map[string]processor.Connector{"g": c} })
+}
+
 // act is an order that may be long on its way.
 func (h *house) act(o *pay.Order) {
 	if h.twice {

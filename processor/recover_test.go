@@ -136,6 +136,10 @@ func TestABacklogHidesNothing(t *testing.T) {
 		time.Sleep(10 * time.Second) // the leases are over
 		h := open(t, b, s, func(c *processor.Config, _ *hold) { c.Exclusive = false })
 		defer h.shut()
+		time.Sleep(time.Second)
+		if g := h.Stats().Gateways["g"]; g.Backlog == 0 || g.Backlog+g.Settled > 6_001 {
+			t.Errorf("%d wait when %d are settled", g.Backlog, g.Settled)
+		}
 		within(t, 5*time.Second, "all are settled", func() bool { return h.Stats().Gateways["g"].Settled == 6_001 })
 		if len(s.order) != 6_001 {
 			t.Errorf("%d checks", len(s.order))
