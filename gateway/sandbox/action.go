@@ -26,7 +26,7 @@ const pagePolicy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'non
 // What a customer can decide; it can also be called off.
 const (
 	approved   = "approved"
-	turnedDown = "refused"
+	turnedDown = "refused" // a refusal is something else here
 	canceled   = "canceled"
 )
 
@@ -127,12 +127,12 @@ var titles = map[string]string{
 
 // showPage shows an action, or that there is none.
 func (s *Server) showPage(w http.ResponseWriter, status int, a *action) {
-	view := map[string]any{"Title": "There is no such payment"}
+	shown := map[string]any{"Title": "There is no such payment"}
 	if a == nil {
 		status = http.StatusNotFound
 	} else {
 		c := a.charge
-		view = map[string]any{
+		shown = map[string]any{
 			"Title": titles[a.outcome], "Open": a.outcome == "", "Back": c.asked.ReturnURL,
 			"Charge": map[string]string{
 				"Amount":  money.Amount{Minor: c.amount, Currency: money.Currency(c.currency)}.String(),
@@ -141,7 +141,7 @@ func (s *Server) showPage(w http.ResponseWriter, status int, a *action) {
 		}
 	}
 	var page bytes.Buffer
-	if err := actionPage.Execute(&page, view); err != nil {
+	if err := actionPage.Execute(&page, shown); err != nil {
 		s.fail(w, err)
 		return
 	}

@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
-
-	"net/http/httptest"
 
 	"github.com/oncepay/oncepay/gateway/sandbox"
 )
