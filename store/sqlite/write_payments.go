@@ -125,7 +125,8 @@ func (w *writer) waits(n *pay.Notice) (bool, error) {
 	return !found, err
 }
 
-const wakeNotices = `UPDATE notices SET waits_for = NULL
+// The index is named: by the key alone all notices of the gateway would be read.
+const wakeNotices = `UPDATE notices INDEXED BY notices_waiting SET waits_for = NULL
 	WHERE tenant = ?1 AND waits_for IN (?2, ?3) AND gateway = ?4 AND (payment IS NULL OR payment = ?5)`
 
 // wake tells the notices that wait for an operation that it is there.
