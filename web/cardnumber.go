@@ -32,8 +32,8 @@ func hasCheckDigit(digits string) bool {
 
 // hasCardNumber says whether there is something in a text that looks like a
 // card's number: digits, perhaps in groups, of an issuer that is known. One
-// number in ten has the right check digit by chance, so the issuer has to
-// match, too, and digits behind a + are a telephone's.
+// number in ten has the right check digit by chance, so the issuer and the length
+// have to match, too: a telephone's number has fewer digits.
 func hasCardNumber(text string) bool {
 	var run digitRun
 	for _, r := range text {
@@ -43,7 +43,7 @@ func hasCardNumber(text string) bool {
 		if run.hasCard() {
 			return true
 		}
-		run = digitRun{digits: run.digits[:0], groups: run.groups[:0], phone: r == '+'}
+		run = digitRun{digits: run.digits[:0], groups: run.groups[:0]}
 	}
 	return run.hasCard()
 }
@@ -53,7 +53,6 @@ type digitRun struct {
 	digits []byte
 	groups []int // where in digits a group begins
 	apart  bool  // a separator came last
-	phone  bool
 }
 
 // add takes what continues the run, and reports whether r does.
@@ -77,7 +76,7 @@ func isSeparator(r rune) bool { return r == ' ' || r == '-' || r == '\u00a0' || 
 // hasCard looks at every row of whole groups: a card's number may stand next to
 // another number.
 func (n *digitRun) hasCard() bool {
-	if n.phone || len(n.digits) < minCard {
+	if len(n.digits) < minCard {
 		return false
 	}
 	ends := append(n.groups[1:len(n.groups):len(n.groups)], len(n.digits))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/once"
@@ -96,26 +95,24 @@ func (x *exchange) refuseNotice(err error) {
 		x.refuse(overloaded, "The webhook could not be written down in time. Send it again.")
 		return
 	}
-	x.api.log.Log(x.r.Context(), slog.LevelWarn, "a webhook cannot be read", "request", x.id, "path", x.r.URL.Path, "err", err)
+	x.api.log.Warn("a webhook cannot be read", "request", x.id, "path", x.r.URL.Path, "err", err)
 	x.refuse(badJSON, "The webhook is signed, but it is not one of this gateway's, or it cannot be read.")
 }
 
 // lookAgain has the gateway asked about a payment whose customer was to do
-// something: they may have done it. A gateway that says nothing by then changes
-// nothing, and a client that does not want to wait has nobody asked.
-func (x *exchange) lookAgain(r pay.Ref, until time.Time) {
-	if !time.Now().Before(until) {
-		return
-	}
-	ctx, cancel := context.WithDeadline(x.r.Context(), until)
+// something, since they may have done it, and does the job again. A gateway that
+// says nothing while p lasts changes nothing.
+func (x *exchange) lookAgain(p *patience, r pay.Ref, j *engine.Job, o engine.Outcome) engine.Outcome {
+	ctx, cancel := context.WithDeadline(x.r.Context(), p.until) // p itself is used again when others may still look at it
 	defer cancel()
-	p, err := x.api.store.Payment(ctx, r)
-	if err != nil || p == nil || p.Status != pay.RequiresAction {
-		return // whoever decides the request sees for itself
-	}
 	if err := x.api.payments.Check(ctx, r); err != nil {
 		x.api.log.Debug("the gateway was not asked", "request", x.id, "payment", r.ID, "err", err)
+		return o
 	}
+	if again := x.api.executor.Do(p, j); again.Err == nil {
+		return x.settled(p, j, again)
+	}
+	return o
 }
 
 // whyNotAsked answers for a check that failed.
@@ -124,6 +121,10 @@ func (x *exchange) whyNotAsked(r pay.Ref, err error) {
 		x.refuse(x.refusal(err))
 		return
 	}
-	x.api.log.Warn("a gateway could not be asked", "request", x.id, "payment", r.ID, "err", err)
+	level := slog.LevelWarn
+	if x.r.Context().Err() != nil { // nobody is there any more; the gateway may be well
+		level = slog.LevelDebug
+	}
+	x.api.log.Log(x.r.Context(), level, "a gateway could not be asked", "request", x.id, "payment", r.ID, "err", err)
 	x.refuse(gatewayUnavailable, "The gateway could not be asked, or it took too long. Nothing has changed by this request.")
 }

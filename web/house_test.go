@@ -138,7 +138,8 @@ func newHouseOn(t testing.TB, on backing, set func(*Config)) *house {
 	store.admit("sk_reader", "acme", access.Read)
 	till := newTill()
 	executor := engine.New(store, engine.Config{Render: RenderPayment, Act: till.Act})
-	till.executor, till.store = executor, store
+	till.use(executor)
+	till.store = store
 	t.Cleanup(func() {
 		store.set(false, false)
 		till.work.Wait()

@@ -61,6 +61,10 @@ const (
 	DefaultWait = 10 * time.Second // of a duplicate for the first request's answer, and of all for a gateway's
 	MaxWait     = 60 * time.Second // what proxies in between let a request last, about
 
+	// drainWait is for requests that wait while the server goes away: longer than a
+	// gateway's usual timeout, shorter than the 10 seconds that servers are given.
+	drainWait = 5 * time.Second
+
 	maxIssues = 20 // mistakes told of one body: more than anyone mends at once
 )
 

@@ -1,8 +1,8 @@
 package web
 
 import (
+	"cmp"
 	"context"
-	"time"
 
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/internal/jcs"
@@ -145,11 +145,18 @@ func (x *exchange) confirm() {
 	if x.hasQuery() || !x.emptyBody() {
 		return
 	}
-	until := time.Now().Add(readWait(x.r.Header))
-	a := x.ask("")
-	x.lookAgain(a.Ref, until)
+	a, most := x.ask(""), readWait(x.r.Header)
+	p := x.api.wait(x.r.Context(), cmp.Or(most, DefaultWait))
+	defer p.giveBack()
 	job := &engine.Job{Tenant: a.Tenant, RequestID: x.id, Payment: pay.ConfirmPayment{Ask: a.Ask, Ref: a.Ref}}
-	o := x.do(job, max(0, time.Until(until)))
+	o := x.api.executor.Do(p, job)
+	switch {
+	case most == 0:
+	case o.Interim:
+		o = x.settled(p, job, o)
+	case outcomeOf(o) == pay.RequiresAction.String():
+		o = x.lookAgain(p, a.Ref, job, o)
+	}
 	x.countPayment(o, "confirm")
 	x.answerUnkeyed(o)
 }

@@ -63,7 +63,7 @@ func (x *exchange) payOutcome(o *order, came engine.Outcome) engine.Outcome {
 // returns what has become of the job by then. What it was told last is how things
 // are now: whatever changes the payment closes Changed.
 func (x *exchange) settled(p *patience, j *engine.Job, o engine.Outcome) engine.Outcome {
-	for o.Interim && p.sees(o.Changed) {
+	for o.Interim && p.sees(o.Changed, x.api.enough) {
 		switch next := x.api.executor.Do(p, j); {
 		case next.Err == nil:
 			o = next
@@ -79,8 +79,9 @@ func (x *exchange) settled(p *patience, j *engine.Job, o engine.Outcome) engine.
 // who wait for one payment wake at once.
 const crowd = 25 * time.Millisecond
 
-// sees waits until c is closed, and reports whether it is.
-func (p *patience) sees(c <-chan struct{}) bool {
+// sees waits until c is closed, and reports whether it is. It waits until enough
+// is closed at most.
+func (p *patience) sees(c, enough <-chan struct{}) bool {
 	select {
 	case <-c:
 		return true
@@ -89,6 +90,8 @@ func (p *patience) sees(c <-chan struct{}) bool {
 	select {
 	case <-c:
 		return true
+	case <-enough:
+		return false
 	case <-p.done:
 		return false
 	}

@@ -22,20 +22,35 @@ import (
 //	pm_rejected         says that it did nothing
 //	pm_action           wants the customer to act; tests say what they do
 //	pm_slow             takes two seconds
+//	pm_held             takes as long as a test wants
 //	pm_silent           takes the money and never answers; asked, it tells
 //	pm_lost             takes the money, never answers, and cannot tell
 //	pm_capture_declined authorizes, and declines to capture
 //	pm_no_way_back      neither cancels nor refunds
 type till struct {
-	executor *engine.Executor
-	store    PaymentReader
+	store PaymentReader
 
 	mu     sync.Mutex
+	engine *engine.Executor
 	closed string
 	did    map[string]pay.Finding // by operation
 	sends  map[string]int         // by operation
+	began  time.Time              // when it was sent anything first
 	broken bool                   // nothing can be learned
+	held   chan struct{}          // what pm_held waits for
 	work   sync.WaitGroup
+}
+
+func (l *till) executor() *engine.Executor {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.engine
+}
+
+func (l *till) use(e *engine.Executor) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.engine = e
 }
 
 // terms are those of the sandbox.
@@ -68,7 +83,7 @@ func (l *till) Act(o *pay.Order) {
 			return
 		}
 		f := l.send(call)
-		l.record(call, o.Attempt, l.executor.Now(), f)
+		l.record(call, o.Attempt, l.executor().Now(), f)
 		if f.Outcome == pay.Unknown && f.Reach == pay.MayHaveArrived && call.Method != "pm_lost" {
 			time.Sleep(time.Second)
 			l.check(call)
@@ -77,7 +92,7 @@ func (l *till) Act(o *pay.Order) {
 }
 
 func (l *till) record(c pay.Call, attempt int64, began time.Time, f pay.Finding) error {
-	return l.executor.Do(context.Background(), &engine.Job{Tenant: c.Tenant, Payment: pay.Record{
+	return l.executor().Do(context.Background(), &engine.Job{Tenant: c.Tenant, Payment: pay.Record{
 		Ref: pay.Ref{Tenant: c.Tenant, ID: c.Payment}, Operation: c.Operation, House: l.House(), Finding: &f, Attempt: attempt, Began: began,
 	}}).Err
 }
@@ -85,18 +100,28 @@ func (l *till) record(c pay.Call, attempt int64, began time.Time, f pay.Finding)
 // send does what is asked, and says so unless it is silent.
 func (l *till) send(c pay.Call) pay.Finding {
 	f := answerTo(c)
-	if c.Method == "pm_slow" {
+	l.note(c, f)
+	switch c.Method {
+	case "pm_slow":
 		time.Sleep(2 * time.Second)
+	case "pm_held":
+		<-l.held
 	}
-	l.mu.Lock()
-	l.did[c.Operation] = f
-	l.sends[c.Operation]++
-	l.mu.Unlock()
 	if c.Method == "pm_silent" || c.Method == "pm_lost" {
 		time.Sleep(terms.Timeout)
 		return pay.Finding{Detail: "no answer in 3s"}
 	}
 	return f
+}
+
+func (l *till) note(c pay.Call, f pay.Finding) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.did[c.Operation] = f
+	l.sends[c.Operation]++
+	if l.began.IsZero() {
+		l.began = time.Now()
+	}
 }
 
 func answerTo(c pay.Call) pay.Finding {
@@ -118,7 +143,7 @@ func answerTo(c pay.Call) pay.Finding {
 
 // check asks what became of an operation.
 func (l *till) check(c pay.Call) error {
-	began := l.executor.Now()
+	began := l.executor().Now()
 	l.mu.Lock()
 	f := l.did[c.Operation]
 	if l.broken || c.Method == "pm_lost" {
@@ -183,5 +208,5 @@ func (l *till) Notice(ctx context.Context, gateway, tenant string, h http.Header
 		NoticeID: pay.NoticeID{Tenant: tenant, Gateway: gateway, ID: m.ID},
 		Type:     said.Type, Payment: said.Payment, Operation: said.Operation,
 	}}
-	return l.executor.Do(ctx, &engine.Job{Tenant: tenant, Payment: take}).Err
+	return l.executor().Do(ctx, &engine.Job{Tenant: tenant, Payment: take}).Err
 }

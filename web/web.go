@@ -153,6 +153,7 @@ type API struct {
 	metrics  *metrics
 	pages    *pages
 	draining atomic.Bool
+	enough   chan struct{} // closed when a server that goes away has waited long enough
 	outage   outage
 	bodies   room // for those that are being read or worked on
 	notices  room // for webhooks
@@ -180,6 +181,7 @@ func New(cfg Config) (*API, error) {
 		doorman: newDoorman(cfg.Store, tenants, cfg.DevKey),
 		metrics: newMetrics(cfg),
 		pages:   pages,
+		enough:  make(chan struct{}),
 		outage:  outage{log: cfg.Log},
 		bodies:  room{size: MaxBodies},
 		notices: room{size: MaxNotices},
@@ -192,8 +194,13 @@ func New(cfg Config) (*API, error) {
 }
 
 // Drain has /readyz say that the server is going away. Requests are answered as
-// before.
-func (a *API) Drain() { a.draining.Store(true) }
+// before; but those that wait for a gateway do so for five more seconds at most,
+// in which most gateways answer, and are then told 202 rather than cut off.
+func (a *API) Drain() {
+	if !a.draining.Swap(true) {
+		time.AfterFunc(drainWait, func() { close(a.enough) })
+	}
+}
 
 // now is the store's time.
 func (a *API) now() time.Time { return a.executor.Now() }
