@@ -283,6 +283,7 @@ func (s *shop) checkPayments(t *rapid.T) {
 // books follow the operations, nothing is stuck, no command panics.
 func TestMoneyFollowsWhateverHappens(t *testing.T) {
 	reached := map[pay.Status]int{}
+	statuses, operations := chart(t, "A payment"), chart(t, "An operation")
 	rapid.Check(t, func(t *rapid.T) {
 		s := newShop(t)
 		happenings := []func(*rapid.T){
@@ -294,6 +295,16 @@ func TestMoneyFollowsWhateverHappens(t *testing.T) {
 			s.checkPayments(t)
 			for _, p := range s.world.payments {
 				reached[p.Status]++
+			}
+		}
+		for e := range s.statusMoves() {
+			if !statuses[e] {
+				t.Fatalf("a payment went from %s to %s, which docs/states.md does not draw", e.from, e.to)
+			}
+		}
+		for e := range s.moves {
+			if !operations[e] {
+				t.Fatalf("an operation went from %s to %s, which docs/states.md does not draw", e.from, e.to)
 			}
 		}
 	})

@@ -82,9 +82,9 @@ func with(c pay.Contract, change func(*pay.Contract)) pay.Contract {
 	return c
 }
 
-// edge is when the last send of hourLong begins at the latest: W − L − skew, and
+// latest is when the last send of hourLong begins at the latest: W − L − skew, and
 // the 8 s that a send can take.
-const edge = time.Hour - 4*time.Second - 5*time.Minute - 8*time.Second
+const latest = time.Hour - 4*time.Second - 5*time.Minute - 8*time.Second
 
 // claimA is claim A of the mission: what may be done about an operation whose
 // outcome is open, by what is known of it, what its gateway promises, and the time.
@@ -120,11 +120,11 @@ var claimA = []struct {
 	{"not found, and inside the window: sent", prompt, op(mayHaveArrived, notFound(4*time.Second)), 5 * time.Second, pay.Send},
 	{"not found, and there is no window: checked on", forgets, op(mayHaveArrived, notFound(4*time.Second)), 5 * time.Second, pay.Check},
 	{"long inside W − L − skew it is sent", hourLong, op(mayHaveArrived, notFound(4*time.Second)), 30 * time.Minute, pay.Send},
-	{"just inside W − L − skew it is sent", hourLong, op(mayHaveArrived, notFound(4*time.Second)), edge - µs, pay.Send},
-	{"at its edge it is not", hourLong, op(mayHaveArrived, notFound(4*time.Second)), edge, pay.Check},
-	{"after its edge it is not", hourLong, op(mayHaveArrived, notFound(4*time.Second)), edge + µs, pay.Check},
+	{"just inside W − L − skew it is sent", hourLong, op(mayHaveArrived, notFound(4*time.Second)), latest - µs, pay.Send},
+	{"at its edge it is not", hourLong, op(mayHaveArrived, notFound(4*time.Second)), latest, pay.Check},
+	{"after its edge it is not", hourLong, op(mayHaveArrived, notFound(4*time.Second)), latest + µs, pay.Check},
 	{"after W it is not", hourLong, op(mayHaveArrived, notFound(4*time.Second)), time.Hour + µs, pay.Check},
-	{"checks without an answer open no window that is over", hourLong, op(mayHaveArrived, noAnswers(9)), edge, pay.Check},
+	{"checks without an answer open no window that is over", hourLong, op(mayHaveArrived, noAnswers(9)), latest, pay.Check},
 	{"the window that was promised when it was first sent counts, if it is shorter", hourLong, op(mayHaveArrived, notFound(4*time.Second), resendUntil(time.Minute)), 52 * time.Second, pay.Check},
 	{"and inside that it is sent", hourLong, op(mayHaveArrived, notFound(4*time.Second), resendUntil(time.Minute)), 52*time.Second - µs, pay.Send},
 	{"a window that was not promised when it was first sent is none", prompt, op(mayHaveArrived, notFound(4*time.Second), neverRepeat), 5 * time.Second, pay.Check},

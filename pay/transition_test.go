@@ -98,6 +98,12 @@ var ways = map[string]func(fataler, *world) *pay.Payment{
 		w.answer(t, p, silence)
 		return w.givenUp(t, p)
 	},
+	"needs_review, while a capture is at work": func(t fataler, w *world) *pay.Payment {
+		p := w.authorized(t)
+		w.do(t, w.capture(p, 60, true))
+		w.check(t, p, p.Charge().ID, declined)
+		return w.at(p)
+	},
 	"needs_review, declined and charged": func(t fataler, w *world) *pay.Payment {
 		p := w.answered1(t, w.confirmed(t), declined)
 		w.check(t, p, "", done(100))
@@ -195,6 +201,8 @@ var transitions = []struct {
 		"needs_review   conflict     conflict    conflict     succeeded     failed"},
 	{"needs_review, an authorization",
 		"needs_review   conflict     conflict    conflict     authorized    failed"},
+	{"needs_review, while a capture is at work",
+		"needs_review   in_progress  in_progress in_progress  processing    processing"},
 	{"needs_review, declined and charged",
 		"needs_review   conflict     conflict    conflict     succeeded     failed"},
 	{"needs_review, given up and charged",

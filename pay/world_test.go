@@ -63,6 +63,7 @@ type world struct {
 
 	commits   int                  // of anything
 	committed committed            // last
+	moves     map[edge]bool        // of operations, from state to state
 	defaults  []func(*pay.Payment) // of what create makes
 }
 
@@ -72,6 +73,7 @@ func newWorld(c pay.Contract) *world {
 		house:    pay.House{Process: "p1", Gateways: map[string]pay.Terms{"g": {Contract: c}}},
 		payments: map[pay.Ref]*pay.Payment{}, references: map[pay.ReferenceID]pay.Reference{}, notices: map[pay.NoticeID]pay.Notice{},
 		accounts: map[ledger.Ref]ledger.Account{}, keys: map[once.Key]once.Record{}, answered: map[once.Key]int{},
+		moves: map[edge]bool{},
 	}
 }
 
@@ -225,6 +227,7 @@ func (w *world) commit(t fataler, money *ledger.Changes, c *pay.Changes) {
 			have = old.Version
 			w.checkSame(t, c, old, p)
 		}
+		w.follow(w.payments[p.Ref], p)
 		if p.Version != have+1 {
 			t.Fatalf("payment %s goes from version %d to %d", p.ID, have, p.Version)
 		}
@@ -471,6 +474,7 @@ func (w *world) clone() *world {
 		c.payments[r] = p.Clone()
 	}
 	c.accounts, c.keys, c.answered = maps.Clone(w.accounts), maps.Clone(w.keys), maps.Clone(w.answered)
+	c.moves = maps.Clone(w.moves)
 	c.lines, c.events, c.entries = slices.Clip(w.lines), slices.Clip(w.events), slices.Clip(w.entries)
 	c.transfers, c.orders = slices.Clip(w.transfers), slices.Clip(w.orders)
 	return &c
