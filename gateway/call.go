@@ -67,9 +67,7 @@ func (c *Caller) exchange(ctx context.Context, w *wire, method string, r Request
 // hold has a connection's reads and writes fail once ctx has ended. Release says
 // whether that did not happen, and will not.
 func (w *wire) hold(ctx context.Context) (release func() bool) {
-	until, _ := ctx.Deadline()
-	w.SetDeadline(until) // an error would be that it is closed, and that will be noticed
-	stop := context.AfterFunc(ctx, func() { w.SetDeadline(longAgo) })
+	stop := context.AfterFunc(ctx, func() { w.SetDeadline(longAgo) }) // it fails where it is closed, and that is noticed
 	return func() bool { return stop() && w.SetDeadline(time.Time{}) == nil }
 }
 
@@ -189,9 +187,6 @@ func header(from *bufio.Reader, method string) (*http.Response, error) {
 
 // body reads a whole body, if it is not too large.
 func (c *Caller) body(res *http.Response) ([]byte, error) {
-	if res.ContentLength > c.cfg.MaxAnswer {
-		return nil, errTooLarge
-	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, c.cfg.MaxAnswer+1))
 	switch {
 	case int64(len(body)) > c.cfg.MaxAnswer:

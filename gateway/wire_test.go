@@ -142,6 +142,11 @@ func TestStrayAnswerBelongsToNobody(t *testing.T) {
 			}
 			c.Write(both.Bytes())
 		},
+		"right behind it, where a buffer ends": func(c net.Conn, _ *http.Request) {
+			const begin, end = "HTTP/1.1 200 OK\r\nContent-Length: 22\r\nPad: ", "\r\n\r\n" + `{"status":"succeeded"}`
+			both := begin + strings.Repeat("x", 4096-len(begin)-len(end)) + end + "HTTP/1.1 400 Bad Request\r\nContent-Length: 14\r\n\r\n" + `{"error":"no"}`
+			io.WriteString(c, both)
+		},
 		"some time after it": func(c net.Conn, r *http.Request) {
 			fine(c, r)
 			go func() { time.Sleep(20 * time.Millisecond); stray(c, r) }()
@@ -161,6 +166,11 @@ func TestStrayAnswerBelongsToNobody(t *testing.T) {
 				wantFinding(t, c.Send(t.Context(), request("att_1"), read), want, "HTTP 200")
 				time.Sleep(60 * time.Millisecond) // the stray answer is there by now
 				wantFinding(t, c.Send(t.Context(), request("att_2"), read), want, "HTTP 200")
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				if len(f.conns) != 2 {
+					t.Errorf("%d connections were made: the second send was on one on which something else was said", len(f.conns))
+				}
 			})
 		}
 	}
@@ -180,7 +190,7 @@ func secured(t *testing.T, f *far) (url string, trust func(*gateway.Config)) {
 	s := httptest.NewUnstartedServer(http.NotFoundHandler())
 	s.StartTLS()
 	t.Cleanup(s.Close)
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: s.TLS.Certificates})
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: s.TLS.Certificates, DynamicRecordSizingDisabled: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,6 +230,20 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 				t.Errorf("%d connections were made for three answers on one, and one more", len(conns.conns))
 			}
 		})
+	}
+}
+
+// A connection that its server wants closed is not used again.
+func TestConnectionIsClosedWhereItIsAskedFor(t *testing.T) {
+	f := listen(t, says("HTTP/1.1 200 OK\nConnection: close\nContent-Length: 22\n\n"+`{"status":"succeeded"}`))
+	c := newCaller(t, f.url())
+	for range 2 {
+		wantFinding(t, c.Send(t.Context(), request("att_1"), read), pay.Finding{Outcome: pay.Done, Amount: 1250}, "HTTP 200")
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.conns) != 2 {
+		t.Errorf("%d connections were made", len(f.conns))
 	}
 }
 
@@ -378,7 +402,7 @@ func TestNothingIsSentLater(t *testing.T) {
 	})
 	c := newCaller(t, "http://"+addr)
 	r := request("att_1")
-	r.Body, r.Timeout = bytes.Repeat([]byte("x"), 8<<20), 500*time.Millisecond
+	r.Body, r.Timeout = bytes.Repeat([]byte("x"), 5<<20), time.Second
 	wantFinding(t, c.Send(t.Context(), r, read), pay.Finding{}, "no answer in …")
 	close(halt)
 	time.Sleep(50 * time.Millisecond)
