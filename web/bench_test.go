@@ -21,7 +21,7 @@ func (n *nobody) Header() http.Header         { return n.header }
 func (n *nobody) WriteHeader(status int)      { n.status = status }
 func (n *nobody) Write(b []byte) (int, error) { return len(b), nil }
 
-// caller sends POST /v1/transfers over and over.
+// benchCaller sends one POST over and over.
 type benchCaller struct {
 	api  *API
 	r    *http.Request
@@ -29,17 +29,23 @@ type benchCaller struct {
 	w    nobody
 }
 
+const benchPayment = `{"amount":1250,"currency":"EUR","payment_method":"pm_ok","confirm":true}`
+
 const benchBody = `{"from":"alice","to":"bob","amount":1250,"currency":"EUR","reference":"order-4711"}`
 
 func newBenchCaller(b *testing.B, api *API) *benchCaller {
-	c := &benchCaller{api: api, body: bytes.NewReader([]byte(benchBody))}
-	r, err := http.NewRequest("POST", "http://localhost/v1/transfers", nil)
+	return newBenchCallerOf(b, api, "/v1/transfers", benchBody)
+}
+
+func newBenchCallerOf(b *testing.B, api *API, path, body string) *benchCaller {
+	c := &benchCaller{api: api, body: bytes.NewReader([]byte(body))}
+	r, err := http.NewRequest("POST", "http://localhost"+path, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer sk_acme")
 	r.Header.Set("Content-Type", "application/json")
-	r.Body, r.ContentLength = io.NopCloser(c.body), int64(len(benchBody))
+	r.Body, r.ContentLength = io.NopCloser(c.body), int64(len(body))
 	c.r = r
 	return c
 }
@@ -100,6 +106,37 @@ func BenchmarkInvalid(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if status := c.post("k"); status != 422 {
+			b.Fatal(status)
+		}
+	}
+}
+
+// A payment that is created, confirmed, carried out by a gateway that answers at
+// once, and answered: two commits, shared by 512 callers.
+func BenchmarkPayment(b *testing.B) {
+	h := newHouseOn(b, engine.NewMemory(), nil)
+	b.ReportAllocs()
+	b.SetParallelism(256)
+	b.RunParallel(func(pb *testing.PB) {
+		c := newBenchCallerOf(b, h.API, "/v1/payments", benchPayment)
+		prefix := c.api.ids.next(c.api.now())
+		for i := 0; pb.Next(); i++ {
+			if status := c.post(prefix + strconv.Itoa(i)); status != 201 {
+				b.Error(status)
+				return
+			}
+		}
+	})
+}
+
+// A payment that was answered before.
+func BenchmarkPaymentReplay(b *testing.B) {
+	h := newHouseOn(b, engine.NewMemory(), nil)
+	c := newBenchCallerOf(b, h.API, "/v1/payments", benchPayment)
+	c.post("k")
+	b.ReportAllocs()
+	for b.Loop() {
+		if status := c.post("k"); status != 201 {
 			b.Fatal(status)
 		}
 	}

@@ -82,7 +82,8 @@ var received = []byte(`{"received":true}`)
 func (x *exchange) refuseNotice(err error) {
 	for _, unsigned := range []error{webhook.ErrMissing, webhook.ErrMalformed, webhook.ErrTimestamp, webhook.ErrSignature} {
 		if errors.Is(err, unsigned) {
-			x.api.log.Info("a webhook was refused", "request", x.id, "path", x.r.URL.Path, "err", err)
+			x.api.log.Debug("a webhook was refused", "request", x.id, "path", x.r.URL.Path, "err", err) // anybody can send one
+			x.set("Www-Authenticate", `StandardWebhooks realm="oncepay"`)
 			x.refuse(unauthenticated, "The webhook is not signed by this gateway for this endpoint, or its timestamp is too far from the server's clock.")
 			return
 		}
