@@ -169,9 +169,6 @@ func (c Contract) sentEnough(o *Operation, k Clock) bool {
 
 // sendAt spaces sends out, the more the more there were.
 func (o *Operation) sendAt() time.Time {
-	if o.Attempt == 0 {
-		return o.CreatedAt
-	}
 	return later(o.StoppedAt, o.SentAt).Add(o.jittered(backoff(o.Attempt-1, 250*time.Millisecond, time.Minute)))
 }
 

@@ -67,7 +67,7 @@ func (c Record) giveUp(b *Book, p *Payment, o *Operation, m ledger.Moment) {
 		o.ended(m.Now, MayHaveArrived)
 		b.note(p, m, "answer", o, "its sender is gone, and nothing was heard of it")
 	case c.Lost && leased && !m.Now.Before(o.LeaseUntil):
-		o.LeaseUntil, o.Exposed = zeroTime, true
+		o.LeaseUntil, o.Exposed = time.Time{}, true
 		if o.Adrift == 0 {
 			o.Adrift = o.Attempt
 		}
@@ -104,7 +104,7 @@ func (c Record) takeAnswer(b *Book, p *Payment, o *Operation, m ledger.Moment) {
 	case refused && !o.Exposed:
 		o.join(p, &Finding{Outcome: Declined, Failure: c.Finding.Failure})
 	case refused:
-		o.ResendUntil = zeroTime // it would be refused again; and an earlier one may still have arrived
+		o.ResendUntil = time.Time{} // it would be refused again; and an earlier one may still have arrived
 	}
 }
 
@@ -137,145 +137,6 @@ func (o *Operation) answers(f *Finding, began time.Time) bool {
 
 // ended notes that the last sender has stopped.
 func (o *Operation) ended(now time.Time, reach Reach) {
-	o.LeaseUntil, o.StoppedAt = zeroTime, now
+	o.LeaseUntil, o.StoppedAt = time.Time{}, now
 	o.Exposed = o.Exposed || reach == MayHaveArrived
 }
-
-// join adds what a gateway said to what is known: only upward, so that it does
-// not matter in which order and how often it is said. Of the action's address
-// alone the latest counts: they expire.
-func (o *Operation) join(p *Payment, f *Finding) {
-	said := f.Outcome
-	if said == Unknown {
-		return
-	}
-	if !o.matches(p, f) || o.GatewayID != "" && f.GatewayID != "" && o.GatewayID != f.GatewayID {
-		said = Conflict // another amount, or two executions
-	}
-	if o.GatewayID == "" || f.GatewayID != "" && f.GatewayID < o.GatewayID {
-		o.GatewayID = f.GatewayID
-	}
-	if f.Outcome == Done || f.Outcome == Conflict {
-		o.Moved = max(o.Moved, f.moved(p))
-	}
-	if said == ActionRequired && f.ActionURL != "" {
-		o.ActionURL = f.ActionURL
-	}
-	if f.Outcome == Declined && (o.Failure == Failure{} || f.Failure.less(o.Failure)) {
-		o.Failure = f.Failure
-	}
-	o.Outcome, o.Parked = o.Outcome.Join(said), ""
-}
-
-// matches says whether what the gateway did, or is about to do, is what was asked,
-// or what a human has accepted instead.
-func (o *Operation) matches(p *Payment, f *Finding) bool {
-	want := o.Amount
-	if o.Epoch > 0 && o.Outcome == Done && f.Outcome == Done {
-		want = o.Moved
-	}
-	switch {
-	case f.Outcome != Done && f.Outcome != ActionRequired:
-		return true
-	case f.Currency != "" && f.Currency != p.Currency:
-		return false
-	default:
-		return o.Kind == Void || f.Amount == want
-	}
-}
-
-// moved is how much a finding says has moved. What is not in the payment's
-// currency is no amount of it: that there was some is all that is known. What is
-// above every payment is nonsense that a balance must not wrap with.
-func (f *Finding) moved(p *Payment) int64 {
-	if f.Currency != "" && f.Currency != p.Currency {
-		return 0
-	}
-	return min(f.Amount, MaxAmount)
-}
-
-func (f Failure) less(g Failure) bool {
-	return f.Code+"\x00"+f.DeclineCode+"\x00"+f.Message < g.Code+"\x00"+g.DeclineCode+"\x00"+g.Message
-}
-
-// tell is what a finding was, for the timeline.
-func (f *Finding) tell() string {
-	what := f.Outcome.String()
-	switch {
-	case f.Absent:
-		what = "not found"
-	case f.Outcome == Unknown && f.Reach == NeverLeft:
-		what = "not sent"
-	case f.Outcome == Unknown && f.Reach == Refused:
-		what = "refused"
-	}
-	if f.Detail == "" {
-		return what
-	}
-	return what + ": " + f.Detail
-}
-
-// settle writes what an operation came to: what is next, money, event, answer.
-func (b *Book) settle(p *Payment, o *Operation, before Operation, m ledger.Moment, h House) Result {
-	r := Result{Payment: p, Operation: o, Order: b.plan(p, o, m, h)}
-	if *o == before {
-		return r
-	}
-	if o.Kind == Void && o.Outcome == Declined && before.Outcome != Declined {
-		p.Charge().hint(m) // what could not be given up may have been taken
-	}
-	o.UpdatedAt = m.Now
-	b.writePayment(p, m)
-	b.bookMoney(p, o, m)
-	if o.Kind == Refund && before.RefundStatus() != o.RefundStatus() {
-		b.emitRefund(p, o, m, o.RefundStatus())
-	}
-	r.Answers = b.release(p, o)
-	return r
-}
-
-// release returns the key that waits for an operation that came to something. A
-// key that is not in the book stays with the operation: whoever comes with it is
-// answered then.
-func (b *Book) release(p *Payment, o *Operation) []Answer {
-	key := once.Key{Tenant: p.Tenant, ID: o.Key}
-	if _, here := b.Keys[key]; o.Key == "" || o.open() || !here {
-		return nil
-	}
-	o.Key = ""
-	return []Answer{{Key: key, Verb: o.Asked, Operation: o}}
-}
-
-// plan decides what is next for an operation, and writes a send down if that is
-// it and its time has come.
-func (b *Book) plan(p *Payment, o *Operation, m ledger.Moment, h House) *Order {
-	terms, known := h.Gateways[p.Gateway]
-	if o.unsettled() && (!known || terms.Untold) {
-		o.DueAt = m.Now.Add(closedPause) // nobody here knows what may be done about it
-		return nil
-	}
-	if h.Jumped && o.open() {
-		o.ResendUntil = zeroTime // for good: nobody knows how long the store's time stood still
-	}
-	closed := terms.Closed != ""
-	switch move := terms.Contract.Next(o, Clock{Now: m.Now, Jumped: h.Jumped, Steady: h.Steady}); {
-	case move.Do == Send && !closed && !move.At.After(m.Now):
-		o.Exposed = o.Exposed && !move.Anew
-		return b.send(p, o, m, terms.Contract, h)
-	case move.Do == Send && closed:
-		o.DueAt = later(move.At, m.Now.Add(closedPause))
-	case move.Do == Park:
-		o.Parked, o.DueAt = move.Why, zeroTime
-		b.note(p, m, "parked", o, move.Why)
-	case move.Do == Drop:
-		o.Outcome, o.DueAt = Declined, zeroTime
-		o.Failure = Failure{Code: "gateway_unavailable", Message: "It was never carried out: " + move.Why + ", and it is too late to send it now."}
-	default: // Rest has no time
-		o.DueAt = move.At
-	}
-	return nil
-}
-
-// closedPause is how long a send waits for a gateway that takes nothing just now:
-// the next look costs one small commit.
-const closedPause = time.Second

@@ -4,140 +4,130 @@ import (
 	"time"
 
 	"github.com/oncepay/oncepay/ledger"
+	"github.com/oncepay/oncepay/once"
 )
 
-var zeroTime time.Time
-
-// CapturePayment takes what was authorized, all or a part.
-type CapturePayment struct {
-	Ask
-	Ref
-	Amount *int64 // nil: all that is left
-	More   bool   // a part: more will follow
+// charge begins what a payment is for: all of it at once, or a reservation.
+func (b *Book) charge(p *Payment, m ledger.Moment, a Ask, v Verb) (Result, error) {
+	o := &Operation{Kind: Charge, Amount: p.Amount, Last: true}
+	if p.Manual {
+		o.Kind, o.Last = Authorize, false
+	}
+	return b.begin(p, o, m, a, v)
 }
 
-// Needs names the payment.
-func (c CapturePayment) Needs(b *Book) { b.WantPayment(c.Ref) }
-
-// Decide refuses with NotFound, InProgress, StateConflict, Invalid,
-// ExceedsAuthorized or Unavailable.
-func (c CapturePayment) Decide(b *Book, m ledger.Moment) (Result, error) {
-	p := b.payment(c.Ref)
-	if r, err, done := c.known(p, ToCapture); done {
-		return r, err
-	}
-	if p.Status != Authorized {
-		return Result{}, refuse(ledger.StateConflict, "", "only an authorized payment is captured; this one is %s", p.Status)
-	}
-	left := p.capturable()
-	o := &Operation{Kind: Capture, Amount: left, Last: !c.More}
-	if c.Amount != nil {
-		o.Amount = *c.Amount
-	}
-	if err := c.check(o, left, p.Gateway); err != nil {
-		return Result{}, err
-	}
-	return b.begin(p, o, m, c.Ask, ToCapture)
-}
-
-// capturable is what is reserved and not captured.
-func (p *Payment) capturable() int64 { return p.Charge().Moved - p.Captured }
-
-func (c CapturePayment) check(o *Operation, left int64, gateway string) error {
-	rules := c.House.Gateways[gateway].Contract
+// begin writes an operation down and has it sent. It refuses with Unavailable or
+// StateConflict.
+func (b *Book) begin(p *Payment, o *Operation, m ledger.Moment, a Ask, v Verb) (Result, error) {
+	terms, known := a.House.Gateways[p.Gateway]
 	switch {
-	case o.Amount < 1:
-		return refuse(ledger.Invalid, "/amount", "an amount is at least 1 minor unit")
-	case o.Amount > left:
-		return refuse(ExceedsAuthorized, "/amount", "%d is more than the %d that can still be captured", o.Amount, left)
-	case o.Amount < left && !rules.PartialCapture:
-		return refuse(ledger.Invalid, "/amount", "the gateway %s captures all of it or nothing", gateway)
-	case c.More && !rules.ManyCaptures:
-		return refuse(ledger.Invalid, "/final", "the gateway %s captures once; leave final out", gateway)
+	case !known:
+		return Result{}, refuse(ledger.Unavailable, "", "the gateway %s is not configured at this server", p.Gateway)
+	case terms.Closed != "":
+		return Result{}, refuse(ledger.Unavailable, "", "%s", terms.Closed)
+	case len(p.Operations) >= MaxOperations:
+		return Result{}, refuse(ledger.StateConflict, "", "a payment has at most %d operations", MaxOperations)
+	}
+	o.ID, o.CreatedAt, o.UpdatedAt = m.IDs.New(o.Kind.prefix(), m.Now), m.Now, m.Now
+	o.Key, o.Asked, o.RequestID = a.Key.ID, v, a.RequestID
+	if o.FirstSentAt = m.Now; !a.House.Jumped {
+		o.ResendUntil = terms.Contract.resendUntil(m.Now)
+	}
+	p.Operations = append(p.Operations, o)
+	b.noteRequest(p, m, a, verbNames[v]).Operation = o.ID
+	order := b.send(p, o, m, terms.Contract, a.House)
+	b.writePayment(p, m)
+	if o.Kind == Refund {
+		b.emitRefund(p, o, m, "created")
+	}
+	return Result{Verb: v, Payment: p, Operation: o, Interim: true, Order: order}, nil
+}
+
+// send writes a send down: who, until when, and how often. What checks have told
+// of earlier ones says nothing of it.
+func (b *Book) send(p *Payment, o *Operation, m ledger.Moment, c Contract, h House) *Order {
+	o.Attempt++
+	o.Owner, o.SentAt, o.LeaseUntil = h.Process, m.Now, m.Now.Add(c.Lease())
+	o.StoppedAt, o.AbsentAt, o.Lag, o.Blanks = time.Time{}, time.Time{}, 0, 0
+	o.DueAt = o.LeaseUntil
+	b.note(p, m, "send", o, "")
+	return &Order{Payment: p.Clone(), Operation: o.ID, Attempt: o.Attempt}
+}
+
+// verbNames are what requests are called in timelines.
+var verbNames = [...]string{
+	ToCreate: "created and confirmed", ToAdopt: "confirmed", ToConfirm: "confirmed", ToCapture: "capture", ToCancel: "cancel",
+	ToRefund: "refund", ToResolve: "resolve",
+}
+
+func (b *Book) noteRequest(p *Payment, m ledger.Moment, a Ask, detail string) *Line {
+	l := b.note(p, m, "request", nil, detail)
+	l.Key = a.Key.ID
+	return l
+}
+
+// settle writes what an operation came to: what is next, money, event, answer.
+func (b *Book) settle(p *Payment, o *Operation, before Operation, m ledger.Moment, h House) Result {
+	r := Result{Payment: p, Operation: o, Order: b.plan(p, o, m, h)}
+	if *o == before {
+		return r
+	}
+	if o.Kind == Void && o.Outcome == Declined && before.Outcome != Declined {
+		p.Charge().hint(m) // what could not be given up may have been taken
+	}
+	o.UpdatedAt = m.Now
+	b.writePayment(p, m)
+	b.bookMoney(p, o, m)
+	if o.Kind == Refund && before.RefundStatus() != o.RefundStatus() {
+		b.emitRefund(p, o, m, o.RefundStatus())
+	}
+	r.Answers = b.release(p, o)
+	return r
+}
+
+// release returns the key that waits for an operation that came to something. A
+// key that is not in the book stays with the operation: whoever comes with it is
+// answered then.
+func (b *Book) release(p *Payment, o *Operation) []Answer {
+	key := once.Key{Tenant: p.Tenant, ID: o.Key}
+	if _, here := b.Keys[key]; o.Key == "" || o.open() || !here {
+		return nil
+	}
+	o.Key = ""
+	return []Answer{{Key: key, Verb: o.Asked, Operation: o}}
+}
+
+// plan decides what is next for an operation, and writes a send down if that is
+// it and its time has come.
+func (b *Book) plan(p *Payment, o *Operation, m ledger.Moment, h House) *Order {
+	terms, known := h.Gateways[p.Gateway]
+	if (o.unsettled() || o.Hinted) && (!known || terms.Untold) {
+		o.DueAt = m.Now.Add(closedPause) // nobody here knows what may be done about it
+		return nil
+	}
+	if h.Jumped && o.open() {
+		o.ResendUntil = time.Time{} // for good: nobody knows how long the store's time stood still
+	}
+	o.Hinted = o.Hinted && terms.Contract.Lookup // or nobody can be asked
+	closed := terms.Closed != ""
+	switch move := terms.Contract.Next(o, Clock{Now: m.Now, Jumped: h.Jumped, Steady: h.Steady}); {
+	case move.Do == Send && !closed && !move.At.After(m.Now):
+		o.Exposed = o.Exposed && !move.Anew
+		return b.send(p, o, m, terms.Contract, h)
+	case move.Do == Send && closed:
+		o.DueAt = later(move.At, m.Now.Add(closedPause))
+	case move.Do == Park:
+		o.Parked, o.DueAt = move.Why, time.Time{}
+		b.note(p, m, "parked", o, move.Why)
+	case move.Do == Drop:
+		o.Outcome, o.DueAt = Declined, time.Time{}
+		o.Failure = Failure{Code: "gateway_unavailable", Message: "It was never carried out: " + move.Why + ", and it is too late to send it now."}
+	default: // Rest has no time
+		o.DueAt = move.At
 	}
 	return nil
 }
 
-// known settles what does not depend on the verb: there is no such payment, the
-// request was begun before, or another operation is at work.
-func (a Ask) known(p *Payment, v Verb) (r Result, err error, done bool) {
-	if p == nil {
-		return Result{}, noPayment(), true
-	}
-	if o := p.byKey(a.Key); o != nil {
-		return Result{Verb: v, Payment: p, Operation: o, Interim: o.open()}, nil, true
-	}
-	for _, o := range p.Operations {
-		if o.open() {
-			return Result{}, refuse(ledger.InProgress, "", "the %s %s has no outcome yet; ask again when it has", o.Kind, o.ID), true
-		}
-	}
-	return Result{}, nil, false
-}
-
-// CancelPayment gives a payment up that has not captured anything.
-type CancelPayment struct {
-	Ask
-	Ref
-}
-
-// Needs names the payment.
-func (c CancelPayment) Needs(b *Book) { b.WantPayment(c.Ref) }
-
-// Decide refuses with NotFound, InProgress, StateConflict or Unavailable.
-func (c CancelPayment) Decide(b *Book, m ledger.Moment) (Result, error) {
-	p := b.payment(c.Ref)
-	if r, err, done := c.known(p, ToCancel); done {
-		return r, err
-	}
-	switch {
-	case p.Status == RequiresConfirmation:
-		p.Canceled = true
-		b.noteRequest(p, m, c.Ask, "cancel")
-		b.writePayment(p, m)
-		return answered(p, nil, ToCancel), nil
-	case p.Status == Authorized && p.Captured > 0:
-		return Result{}, refuse(ledger.StateConflict, "", "a part of it is captured; capture the last part with final, or refund what was captured")
-	case p.Status == Authorized, p.Status == RequiresAction:
-		return b.begin(p, &Operation{Kind: Void}, m, c.Ask, ToCancel)
-	default:
-		return Result{}, refuse(ledger.StateConflict, "", "the payment is %s and cannot be canceled", p.Status)
-	}
-}
-
-// RefundPayment gives back what was captured, all that is left or a part.
-type RefundPayment struct {
-	Ask
-	Ref
-	Amount *int64 // nil: all that is left
-}
-
-// Needs names the payment.
-func (c RefundPayment) Needs(b *Book) { b.WantPayment(c.Ref) }
-
-// Decide refuses with NotFound, InProgress, StateConflict, Invalid,
-// ExceedsCaptured or Unavailable.
-func (c RefundPayment) Decide(b *Book, m ledger.Moment) (Result, error) {
-	p := b.payment(c.Ref)
-	if r, err, done := c.known(p, ToRefund); done {
-		return r, err
-	}
-	left := p.Refundable()
-	o := &Operation{Kind: Refund, Amount: left}
-	if c.Amount != nil {
-		o.Amount = *c.Amount
-	}
-	switch {
-	case p.Status == NeedsReview && p.InDoubt: // else a review has found that too much was captured
-		return Result{}, refuse(ledger.StateConflict, "", "the payment needs a review first: what was captured is not certain")
-	case p.Captured == 0:
-		return Result{}, refuse(ledger.StateConflict, "", "nothing of the payment was captured; it is %s", p.Status)
-	case c.Amount != nil && *c.Amount < 1:
-		return Result{}, refuse(ledger.Invalid, "/amount", "an amount is at least 1 minor unit")
-	case left < 1: // below nothing, if a gateway gave back more than it should
-		return Result{}, refuse(ExceedsCaptured, "", "all that was captured was given back already")
-	case o.Amount > left:
-		return Result{}, refuse(ExceedsCaptured, "/amount", "%d is more than the %d that can still be given back", o.Amount, left)
-	}
-	return b.begin(p, o, m, c.Ask, ToRefund)
-}
+// closedPause is how long a send waits for a gateway that takes nothing just now:
+// the next look costs one small commit.
+const closedPause = time.Second
