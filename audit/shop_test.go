@@ -85,8 +85,13 @@ func (s *shop) answer() {
 	if s.luck.IntN(8) > 0 {
 		s.sent = slices.Delete(s.sent, i, i+1)
 	}
+	s.said(o, *f)
+}
+
+// said is what a gateway said of something that it was sent.
+func (s *shop) said(o *pay.Order, f pay.Finding) {
 	s.submit("", "", &engine.Job{Tenant: o.Payment.Tenant, Payment: pay.Record{
-		Ref: o.Payment.Ref, Operation: o.Operation, House: house, Attempt: o.Attempt, Began: s.now, Finding: f,
+		Ref: o.Payment.Ref, Operation: o.Operation, House: house, Attempt: o.Attempt, Began: s.now, Finding: &f,
 	}})
 }
 

@@ -3,9 +3,11 @@ package audit_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/oncepay/oncepay/audit"
+	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
 	"github.com/oncepay/oncepay/outbox"
@@ -89,6 +91,11 @@ var paymentTamperings = []tampering{
 		o.Booked, o.Suspended = o.Suspended, 0
 		return audit.Payment, o.ID
 	}},
+	{"what contradicts itself is said to be the merchant's", func(s *tables) (audit.Kind, string) {
+		p, o := s.operation(func(o *pay.Operation) bool { return o.Suspended > 0 && o.Outcome == pay.Conflict })
+		o.Booked, o.Suspended = o.Suspended, 0
+		return audit.Payment, p.ID
+	}},
 	{"an operation forgets what it has moved", func(s *tables) (audit.Kind, string) {
 		p, o := s.operation(func(o *pay.Operation) bool { return o.Kind == pay.Refund && o.Booked > 0 })
 		o.Moved = 0
@@ -110,7 +117,7 @@ var paymentTamperings = []tampering{
 		return audit.Event, o.ID
 	}},
 	{"an operation is there twice", func(s *tables) (audit.Kind, string) {
-		p, o := s.operation(func(o *pay.Operation) bool { return o.Kind == pay.Capture })
+		p, o := s.operation(func(o *pay.Operation) bool { return o.Kind == pay.Capture && o.Moved == 0 || o.Kind == pay.Void })
 		p.Operations = append(p.Operations, new(*o))
 		return audit.Row, p.ID
 	}},
@@ -205,8 +212,9 @@ var paymentTamperings = []tampering{
 		return audit.Key, r.Key.ID
 	}},
 	{"a key whose work is unknown names nothing", func(s *tables) (audit.Kind, string) {
-		r := s.paymentKey(once.Claimed)
-		r.State, r.Resource = once.Unknown, ""
+		r := *s.paymentKey(once.Claimed)
+		r.Key.ID, r.State, r.Resource = "another", once.Unknown, ""
+		s.keys = append(s.keys, r)
 		return audit.Key, r.Key.ID
 	}},
 	{"a key that was answered names a refund that is not there", func(s *tables) (audit.Kind, string) {
@@ -294,6 +302,46 @@ func TestATransferThatPretendsToBookAPaymentIsAClients(t *testing.T) {
 	}
 }
 
+// Who decides that a charge never was, after it was given back, has said so: it
+// is in the books, and nobody has to be told again.
+func TestWhatAHumanHasDecidedIsInOrder(t *testing.T) {
+	s := newShop(t, 5)
+	s.asked("acme", "POST /v1/payments", func(a pay.Ask) pay.Command {
+		return pay.CreatePayment{Ask: a, Confirm: true, Payment: pay.Payment{Ref: pay.Ref{Tenant: "acme"}, Amount: 100, Currency: "EUR", Gateway: "sandbox"}}
+	})
+	ref, charge := s.paid[0], s.sent[0]
+	s.said(charge, pay.Finding{Outcome: pay.Done, Amount: 100})
+	s.asked("acme", "POST /v1/payments/{id}/refunds", func(a pay.Ask) pay.Command { return pay.RefundPayment{Ask: a, Ref: ref} })
+	s.said(s.sent[1], pay.Finding{Outcome: pay.Done, Amount: 100})
+	s.said(charge, pay.Finding{Outcome: pay.Declined})
+	s.submit("", "", &engine.Job{Tenant: "acme", Payment: pay.ResolvePayment{Ask: pay.Ask{House: house}, Ref: ref}})
+	if p, err := s.store.Payment(t.Context(), ref); err != nil || p.Captured != 0 || p.Refunded != 100 {
+		t.Fatalf("%v; the payment is %s, %d captured, %d given back", err, p.Status, p.Captured, p.Refunded)
+	}
+	r, err := audit.Run(t.Context(), s.store.Snapshot(), audit.Config{})
+	if err != nil || !r.OK() {
+		t.Fatal(err, r.Findings)
+	}
+}
+
+// A finding about money says how much, and where.
+func TestAFindingAboutMoneySaysHowMuch(t *testing.T) {
+	for want, change := range map[string]int64{
+		"its transfers left less than it says: 7 EUR on merchant:default": 7,
+		"its transfers left more than it says: 7 EUR on merchant:default": -7,
+	} {
+		s := healthy(t, 11, 300)
+		p, o := s.operation(func(o *pay.Operation) bool { return o.Booked > 7 && o.Kind != pay.Refund })
+		p.Currency = "EUR"
+		o.Booked += change
+		r, err := audit.Run(t.Context(), s, audit.Config{})
+		says := func(f audit.Finding) bool { return f.ID == o.ID && strings.Contains(f.Detail, want) }
+		if err != nil || !slices.ContainsFunc(r.Findings, says) {
+			t.Errorf("%v; want a finding that says %q, got %q", err, want, r.Findings)
+		}
+	}
+}
+
 // An account that payments are booked on may have been opened by a client before
 // they needed it.
 func TestAnAccountForPaymentsMayHaveBeenOpenedByAClient(t *testing.T) {
@@ -313,7 +361,8 @@ func TestManyKeysOfPaymentsAreSampled(t *testing.T) {
 	s := &tables{}
 	const n = 120_000
 	for i := range n {
-		p := &pay.Payment{Ref: pay.Ref{Tenant: "acme", ID: fmt.Sprint("pay_", i)}, Amount: 1, Currency: "EUR", Status: pay.RequiresConfirmation, CreatedAt: paidAt}
+		p := &pay.Payment{Ref: pay.Ref{Tenant: "acme", ID: fmt.Sprint("pay_", i)}, Amount: 1, Currency: "EUR", Status: pay.Processing, CreatedAt: paidAt}
+		p.Operations = []*pay.Operation{{ID: fmt.Sprint("att_", i), Kind: pay.Charge, Amount: 1, Key: fmt.Sprint(i, " 1")}}
 		s.payments = append(s.payments, p)
 		s.events = append(s.events, outbox.Event{Tenant: "acme", Type: "payment.created", Subject: p.ID, At: paidAt})
 		for j, state := range []once.State{once.Done, once.Claimed} {
