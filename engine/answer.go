@@ -20,13 +20,15 @@ func (s *Step) finish(b *batch) {
 
 func (s *Step) answer(b *batch) {
 	for i, j := range b.jobs {
-		a := &Answered{Job: j, Outcome: b.outcomes[i]}
-		if a.Outcome.Stored {
+		o := b.outcomes[i]
+		o.Outdated = o.Interim && b.book.Writes(o.Resource) > o.writes
+		a := &Answered{Job: j, Outcome: o}
+		if o.Stored {
 			a.Record = b.key(j)
 		}
 		s.effects = append(s.effects, Effect{Answer: a})
 		if j.keyed() {
-			s.land(j, b.key(j), b.outcomes[i])
+			s.land(j, b.key(j), o)
 		}
 	}
 }

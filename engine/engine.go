@@ -62,10 +62,12 @@ type Outcome struct {
 	Interim   bool            // there is no final answer yet: Answer is how it is now, and is not kept
 	Resource  ledger.Ref      // Interim: the payment that is at work
 	Changed   <-chan struct{} // Interim: closed when it has changed, so that the job may be sent again
+	Outdated  bool            // Interim: it has changed since, by another job of the same commit
 	Began     bool            // Interim: it was this job that began the work
 	Replayed  bool
 	Stored    bool      // the answer is kept under the key
 	ExpiresAt time.Time // keyed jobs: when the key's window is over
+	writes    int       // Interim: pay.Book.Writes when it was decided
 	Err       error     // once.ErrMismatch, once.ErrExpired, or one of the errors below
 }
 

@@ -311,15 +311,26 @@ func (e *Executor) answer(a *Answered) {
 	a.Outcome.Replayed = a.Outcome.Replayed && !a.Job.began
 	e.count(a.Job, a.Outcome)
 	if a.Outcome.Interim {
-		a.Outcome.Changed = e.watch(a.Outcome.Resource)
+		a.Outcome.Changed = e.watch(a.Outcome)
 		a.Job.began = a.Job.began || a.Outcome.Began
 	}
 	a.Job.caller.done <- a.Outcome
 }
 
+// already is closed: what was waited for has happened.
+var already = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
 // watch returns what is closed when the payment changes next. Whoever leaves
 // before leaves nothing behind for longer than the payment is at work.
-func (e *Executor) watch(r ledger.Ref) <-chan struct{} {
+func (e *Executor) watch(o Outcome) <-chan struct{} {
+	if o.Outdated {
+		return already
+	}
+	r := o.Resource
 	w := e.watches[r]
 	if w == nil {
 		w = make(chan struct{})

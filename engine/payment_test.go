@@ -78,3 +78,28 @@ func TestAPaymentIsTwoCommits(t *testing.T) {
 		t.Errorf("the merchant's account is %+v %v", a, err)
 	}
 }
+
+// Who asks again is told that the payment is at work, and in the same commit it
+// is settled: nothing will change any more, so nothing would wake who waits.
+func TestWhoIsToldInTheCommitThatSettlesIsSentAgain(t *testing.T) {
+	store := newBank(t)
+	first := chargeOne("k", "same")
+	drive(t, submitted(first), store)
+	m := store.Snapshot()
+	var payment *pay.Payment
+	if err := m.Payments(t.Context(), func(p *pay.Payment) error { payment = p; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	record := &engine.Job{Tenant: "acme", Payment: pay.Record{
+		Ref: payment.Ref, Operation: payment.Charge().ID, Attempt: 1, House: house,
+		Finding: &pay.Finding{Outcome: pay.Done, Amount: 100, Currency: "EUR", GatewayID: "ch_1"},
+	}}
+	before, after := chargeOne("k", "same"), chargeOne("k", "same")
+	outcomes := drive(t, submitted(before, record), store)
+	if o := outcomes[before]; !o.Interim || !o.Outdated {
+		t.Errorf("who asked before it was settled is told %+v", o)
+	}
+	if o := drive(t, submitted(after), store)[after]; o.Interim || !o.Replayed {
+		t.Errorf("who asks after it is told %+v", o)
+	}
+}

@@ -150,6 +150,7 @@ type Book struct {
 type row[T any] struct {
 	value  *T
 	dirty  bool
+	writes int         // how often it was written in this book
 	before []Operation // of a payment, as they were loaded
 }
 
@@ -301,6 +302,15 @@ func (b *Book) compare(p *Payment) {
 	}
 }
 
+// Writes counts how often a payment was written in this book: who was told how it
+// is can tell whether it has changed since.
+func (b *Book) Writes(r Ref) int {
+	if row, ok := b.payments[r]; ok {
+		return row.writes
+	}
+	return 0
+}
+
 // payment returns a payment, or nil if it does not exist.
 func (b *Book) payment(r Ref) *Payment {
 	if row, ok := b.payments[r]; ok {
@@ -327,6 +337,7 @@ func (b *Book) writePayment(p *Payment, m ledger.Moment) {
 	before := p.Status
 	p.derive()
 	p.UpdatedAt = m.Now
+	r.writes++
 	if !r.dirty {
 		r.value, r.dirty = p, true
 		p.Version++
