@@ -20,6 +20,11 @@ const (
 	// its server closes while we write to it makes a send that may have arrived.
 	idleFor = 4 * time.Second
 
+	// maxDials is how many connections are made at once. A server that has a
+	// thousand to pick up drops some (a listener's backlog is 4,096 at most on
+	// Linux), and each of those costs a second.
+	maxDials = 256
+
 	dialTimeout      = 10 * time.Second
 	handshakeTimeout = 10 * time.Second
 )
@@ -30,6 +35,7 @@ type line struct {
 	addr   string
 	tls    *tls.Config // nil: it is plain
 	dialer net.Dialer
+	dials  chan struct{} // one for each connection that is being made
 
 	mu     sync.Mutex
 	idle   []*wire // the longest idle first
@@ -38,7 +44,7 @@ type line struct {
 }
 
 func newLine(base *url.URL, cfg *tls.Config) *line {
-	l := &line{dialer: net.Dialer{Timeout: dialTimeout}}
+	l := &line{dialer: net.Dialer{Timeout: dialTimeout}, dials: make(chan struct{}, maxDials)}
 	port := "80"
 	if base.Scheme == "https" {
 		port = "443"
@@ -76,13 +82,30 @@ func (m *meter) Write(p []byte) (int, error) {
 // get returns a connection that nothing was heard on since it was used last, or a
 // new one.
 func (l *line) get(ctx context.Context) (*wire, error) {
+	if w := l.used(); w != nil {
+		return w, nil
+	}
+	select {
+	case l.dials <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-l.dials }()
+	if w := l.used(); w != nil { // it became free while this call waited
+		return w, nil
+	}
+	return l.dial(ctx)
+}
+
+// used returns a connection that was used before and can be again, or nil.
+func (l *line) used() *wire {
 	for w := l.take(); w != nil; w = l.take() {
 		if time.Since(w.since) < idleFor && w.silent() {
-			return w, nil
+			return w
 		}
 		w.Close()
 	}
-	return l.dial(ctx)
+	return nil
 }
 
 // take takes the connection that was used last: it is the least likely to have

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net"
 	"net/url"
@@ -133,5 +135,33 @@ func TestBrokenConnectionCarriesNothing(t *testing.T) {
 			t.Errorf("%s: %+v, used again: %v, sent: %d", name, a, again, sent.Load())
 		}
 		w.Close()
+	}
+}
+
+// Connections are made a few at a time, and who waits for one to be made takes one
+// that becomes free.
+func TestDialsAreBounded(t *testing.T) {
+	addr, accepted := server(t)
+	l := testLine(t, addr)
+	defer l.close()
+	w, err := l.get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range maxDials {
+		l.dials <- struct{}{}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := l.get(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("one more was made: %v", err)
+	}
+	l.put(w)
+	<-l.dials
+	if again, err := l.get(t.Context()); again != w {
+		t.Errorf("the one that was free was not taken: %v", err)
+	}
+	if got := accepted.Load(); got != 1 {
+		t.Errorf("%d connections were made", got)
 	}
 }
