@@ -58,7 +58,8 @@ func (a *API) usualGateway(h pay.House) string {
 // is such a tenant or not.
 func (x *exchange) takeNotice() {
 	gateway, tenant := x.r.PathValue("gateway"), x.r.PathValue("endpoint")
-	if _, known := x.api.payments.House().Gateways[gateway]; !known {
+	terms, known := x.api.payments.House().Gateways[gateway]
+	if !known {
 		x.refuse(notFound, "There is no such gateway.")
 		return
 	}
@@ -70,7 +71,7 @@ func (x *exchange) takeNotice() {
 		return
 	}
 	if err := x.api.payments.Notice(x.r.Context(), gateway, tenant, x.r.Header, body); err != nil {
-		x.refuseNotice(err)
+		x.refuseNotice(err, terms.Untold)
 		return
 	}
 	x.send(once.Answer{Status: http.StatusOK, Header: jsonHeader, Body: received})
@@ -78,8 +79,9 @@ func (x *exchange) takeNotice() {
 
 var received = []byte(`{"received":true}`)
 
-// refuseNotice says what a gateway has to know: whether to send it again.
-func (x *exchange) refuseNotice(err error) {
+// refuseNotice says what a gateway has to know: whether to send it again. Untold
+// is that it has not said yet what it promises, so that nothing of it is taken.
+func (x *exchange) refuseNotice(err error, untold bool) {
 	for _, unsigned := range []error{webhook.ErrMissing, webhook.ErrMalformed, webhook.ErrTimestamp, webhook.ErrSignature} {
 		if errors.Is(err, unsigned) {
 			x.api.log.Debug("a webhook was refused", "request", x.id, "path", x.r.URL.Path, "err", err) // anybody can send one
@@ -92,8 +94,8 @@ func (x *exchange) refuseNotice(err error) {
 		x.refuse(x.refusal(err))
 		return
 	}
-	if x.r.Context().Err() != nil {
-		x.refuse(overloaded, "The webhook could not be written down in time. Send it again.")
+	if untold || x.r.Context().Err() != nil {
+		x.refuse(gatewayUnavailable, "The webhook cannot be written down just now. Send it again.")
 		return
 	}
 	x.api.log.Warn("a webhook cannot be read", "request", x.id, "path", x.r.URL.Path, "err", err)

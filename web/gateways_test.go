@@ -108,20 +108,27 @@ func TestChecksThatFail(t *testing.T) {
 func TestWebhooksThatAreNotTaken(t *testing.T) {
 	for name, row := range map[string]struct {
 		err    error
+		untold bool // the gateway has not said what it promises
 		status int
 	}{
-		"a header is missing":            {webhook.ErrMissing, 401},
-		"a header that cannot be read":   {webhook.ErrMalformed, 401},
-		"too old":                        {&webhook.TimestampError{}, 401},
-		"another signature":              {fmt.Errorf("sandbox: %w", webhook.ErrSignature), 401},
-		"the store fails":                {engine.ErrUnavailable, 503},
-		"the queue is full":              {engine.ErrOverloaded, 503},
-		"the server is shutting down":    {engine.ErrClosed, 503},
-		"it is signed and means nothing": {errors.New("sandbox: secret words"), 400},
-		"it is taken":                    {nil, 200},
+		"a header is missing":                    {webhook.ErrMissing, false, 401},
+		"a header that cannot be read":           {webhook.ErrMalformed, false, 401},
+		"too old":                                {&webhook.TimestampError{}, false, 401},
+		"another signature":                      {fmt.Errorf("sandbox: %w", webhook.ErrSignature), false, 401},
+		"the store fails":                        {engine.ErrUnavailable, false, 503},
+		"the queue is full":                      {engine.ErrOverloaded, false, 503},
+		"the server is shutting down":            {engine.ErrClosed, false, 503},
+		"it is signed and means nothing":         {errors.New("sandbox: secret words"), false, 400},
+		"it is taken":                            {nil, false, 200},
+		"nothing is known of the gateway yet":    {errors.New("processor: untold"), true, 503},
+		"nor is a signature's worth less for it": {webhook.ErrSignature, true, 401},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t, func(c *Config) { c.Payments = gateways{house: having("sandbox"), err: row.err} })
+			house := having("sandbox")
+			if row.untold {
+				house.Gateways["sandbox"] = pay.Terms{Untold: true}
+			}
+			h := newHouse(t, func(c *Config) { c.Payments = gateways{house: house, err: row.err} })
 			a := h.do("POST", "/v1/gateways/sandbox/webhooks/acme", "{}", "Authorization", "")
 			if a.status != row.status || (a.header.Get("Retry-After") != "") != (row.status == 503) || strings.Contains(a.body, "secret") {
 				t.Errorf("got %v, want %d", a, row.status)

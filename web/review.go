@@ -54,7 +54,7 @@ func (x *exchange) gatewayAsked(most time.Duration) bool {
 	if p == nil || p.Charge() == nil { // not found, or nothing was ever asked of the gateway
 		return true
 	}
-	if terms, known := x.api.payments.House().Gateways[p.Gateway]; known && !terms.Contract.Lookup {
+	if terms, known := x.api.payments.House().Gateways[p.Gateway]; known && !terms.Untold && !terms.Contract.Lookup {
 		x.refuse(stateConflict, "This gateway cannot be asked what became of something. See its own records, and resolve the payment.")
 		return false
 	}
