@@ -17,26 +17,26 @@ type question struct {
 }
 
 // fate is what is known of whoever sent an operation last, if nothing was heard
-// of it.
-type fate struct{ gone, lost bool }
+// of it; and, if it is gone, whether those are too that were lost before.
+type fate struct{ gone, lost, alone bool }
 
 // fateOf judges by the lease, and by what this process is at. The order matters:
 // if this process was paused between writing a send down and beginning it, and
 // the lease is over when it is looked at, then it is over for the send as well.
-func (p *Processor) fateOf(o *pay.Operation) fate {
+func (p *Processor) fateOf(o *pay.Operation) (f fate) {
 	over := !p.exec.Now().Before(o.LeaseUntil)
+	last, some := p.isSending(o)
 	switch {
-	case o.LeaseUntil.IsZero():
-		return fate{}
+	case o.LeaseUntil.IsZero(): // its last sender was heard of, or is lost itself
+		f.gone = o.Adrift > 0 && p.cfg.Exclusive && !some
 	case o.Owner != p.cfg.Process && p.cfg.Exclusive:
-		return fate{gone: true}
-	case !over:
-		return fate{}
-	case o.Owner != p.cfg.Process || p.isSending(o):
-		return fate{lost: true}
-	default:
-		return fate{gone: true}
+		f.gone = true
+	case over:
+		f.lost = o.Owner != p.cfg.Process || last
+		f.gone = !f.lost
 	}
+	f.alone = f.gone && p.cfg.Exclusive && !some
+	return f
 }
 
 // inquire asks a gateway, and has recorded what it said. The caller has a slot of
@@ -45,20 +45,20 @@ func (p *Processor) inquire(d *desk, what question, q *inquiry) {
 	o := what.operation
 	r := pay.Record{
 		Ref: what.payment.Ref, Operation: o.ID, Began: p.exec.Now(),
-		Gone: what.fate.gone, Lost: what.fate.lost, Sender: o.Attempt,
+		Gone: what.fate.gone, Lost: what.fate.lost, Alone: what.fate.alone, Sender: o.Attempt,
 	}
-	f := p.checkOnce(d, what.payment.Call(o))
+	f := p.checkOnce(d, new(what.payment.Call(o)))
 	r.Finding = &f
 	d.answered(o.ID, q, p.record(d, r, o))
 }
 
-func (p *Processor) checkOnce(d *desk, call pay.Call) pay.Finding {
+func (p *Processor) checkOnce(d *desk, c *pay.Call) pay.Finding {
 	d.meter.checked.Add(1)
 	d.meter.checking.Add(1)
 	defer d.meter.checking.Add(-1)
 	ctx, cancel := context.WithTimeout(context.Background(), d.conn.Terms().Contract.Wait())
 	defer cancel()
-	return p.guarded(d, call, func() pay.Finding { return d.conn.Check(ctx, call) })
+	return p.guarded(d, c, func() pay.Finding { return d.conn.Check(ctx, *c) })
 }
 
 // Check asks the gateway what became of a payment: of every operation whose

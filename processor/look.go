@@ -103,7 +103,7 @@ func (p *Processor) writeAll(ctx context.Context, d *desk, all []question) (agai
 	for i, what := range all {
 		filings[i] = &filing{Record: pay.Record{
 			Ref: what.payment.Ref, Operation: what.operation.ID, House: house,
-			Gone: what.fate.gone, Lost: what.fate.lost, Sender: what.operation.Attempt,
+			Gone: what.fate.gone, Lost: what.fate.lost, Alone: what.fate.alone, Sender: what.operation.Attempt,
 		}}
 		jobs[i] = &engine.Job{Tenant: what.payment.Tenant, Payment: filings[i]}
 	}

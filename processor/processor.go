@@ -145,6 +145,8 @@ type Processor struct {
 	desks map[string]*desk
 	house atomic.Pointer[pay.House] // as it was told last
 
+	warned bool // all that is open was looked at since the clock was lost; Run's
+
 	mu      sync.Mutex
 	sending map[attempt]struct{} // ours, until they are recorded
 	busy    int                  // sends and checks at work

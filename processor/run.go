@@ -105,6 +105,7 @@ func (p *Processor) allDue(ctx context.Context, by time.Time) ([]pay.Due, error)
 // not said yet what it promises, is left as it is: nobody here knows what may be
 // done about it.
 func (p *Processor) scan(ctx context.Context) {
+	p.warn(ctx)
 	limit := dueLimit + min(int(p.meter.strangers.Load()), startMost)
 	for _, d := range p.desks {
 		limit += d.known()
@@ -129,6 +130,31 @@ func (p *Processor) scan(ctx context.Context) {
 	}
 	p.meter.strangers.Store(int64(strangers))
 }
+
+// warn has all that is open looked at when the clock is lost, due or not: what is
+// written down then is not sent again by time later on, when nobody knows any more
+// for how long the store's time stood still.
+func (p *Processor) warn(ctx context.Context) {
+	lost := p.cfg.Jumped()
+	if !lost || p.warned {
+		p.warned = lost
+		return
+	}
+	open, err := p.allDue(ctx, p.exec.Now().Add(allOpen))
+	if err != nil {
+		p.unread(ctx, err)
+		return
+	}
+	for name, at := range sorted(open) {
+		if d := p.desks[name]; d != nil && d.open {
+			d.put(at...)
+		}
+	}
+	p.warned = true
+}
+
+// allOpen is by when all that is open is due, whatever it waits for.
+const allOpen = 100 * 365 * 24 * time.Hour
 
 func (p *Processor) unread(ctx context.Context, err error) {
 	if ctx.Err() == nil {

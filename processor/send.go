@@ -43,30 +43,35 @@ func (p *Processor) endSend(a attempt) {
 	p.leave()
 }
 
-// isSending says whether this process is at the operation's last send.
-func (p *Processor) isSending(o *pay.Operation) bool {
+// isSending says whether this process is at the operation's last send, and whether
+// it is at any.
+func (p *Processor) isSending(o *pay.Operation) (last, some bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, at := p.sending[attempt{o.ID, o.Attempt}]
-	return at
+	for n := range o.Attempt {
+		if _, at := p.sending[attempt{o.ID, n + 1}]; at {
+			last, some = n+1 == o.Attempt, true
+		}
+	}
+	return last, some
 }
 
-// send sends an operation and has its answer recorded.
+// send sends an operation and has its answer recorded. While it waits it holds on
+// to what it needs, and not to the order.
 func (p *Processor) send(d *desk, o *pay.Order, acted time.Time) {
 	defer p.endSend(attempt{o.Operation, o.Attempt})
+	op := o.Payment.Operation(o.Operation)
 	r := pay.Record{Ref: o.Payment.Ref, Operation: o.Operation, Attempt: o.Attempt, Began: p.exec.Now()}
-	f := p.sendOnce(d, o, acted)
+	f := p.sendOnce(d, new(o.Payment.Call(op)), op.LeaseUntil, acted)
 	r.Finding = &f
-	p.record(d, r, o.Payment.Operation(o.Operation))
+	p.record(d, r, &pay.Operation{}) // what is sent has no outcome yet
 }
 
 // sendOnce makes the request. What is too late is not sent: this process was
 // paused after it wrote the send down, and somebody may have taken it over.
-func (p *Processor) sendOnce(d *desk, o *pay.Order, acted time.Time) pay.Finding {
-	op := o.Payment.Operation(o.Operation)
+func (p *Processor) sendOnce(d *desk, c *pay.Call, lease, acted time.Time) pay.Finding {
 	contract := d.conn.Terms().Contract
-	call := o.Payment.Call(op)
-	if !p.exec.Now().Before(op.LeaseUntil) || time.Since(acted) >= contract.Lease() {
+	if !p.exec.Now().Before(lease) || time.Since(acted) >= contract.Lease() {
 		d.meter.late.Add(1)
 		return pay.Finding{Reach: pay.NeverLeft, Detail: "this server was paused before it could be sent"}
 	}
@@ -75,11 +80,11 @@ func (p *Processor) sendOnce(d *desk, o *pay.Order, acted time.Time) pay.Finding
 	defer d.meter.sending.Add(-1)
 	ctx, cancel := context.WithTimeout(context.Background(), contract.Wait())
 	defer cancel()
-	return p.guarded(d, call, func() pay.Finding { return d.conn.Send(ctx, call) })
+	return p.guarded(d, c, func() pay.Finding { return d.conn.Send(ctx, *c) })
 }
 
 // guarded makes a panic of a connector what it is to us: nothing was heard.
-func (p *Processor) guarded(d *desk, c pay.Call, ask func() pay.Finding) (f pay.Finding) {
+func (p *Processor) guarded(d *desk, c *pay.Call, ask func() pay.Finding) (f pay.Finding) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			d.meter.panics.Add(1)

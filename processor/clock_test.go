@@ -1,0 +1,76 @@
+package processor_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/ledger"
+	"github.com/oncepay/oncepay/pay"
+	"github.com/oncepay/oncepay/processor"
+)
+
+// A sender that was lost is gone with its process: what it may have sent is looked
+// for, and sent again when it must have been seen, though the gateway would do it
+// twice.
+func TestALostSenderIsGoneWithItsProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBooks(), newSide(hostile)
+		s.fault = func(pay.Call, int) fault { return fault{hangs: true} }
+		one := open(t, b, s)
+		id := one.create("t", "order-1")
+		one.crash()
+		s.fault = nil
+		b.lose(t, one.payment("t", id))
+		two := open(t, b, s)
+		defer two.shut()
+		within(t, 15*time.Second, "it is settled", func() bool { return two.payment("t", id).Status == pay.Succeeded })
+		if o := two.payment("t", id).Charge(); o.Adrift != 0 || s.executions(o.ID) != 1 {
+			t.Errorf("%d executions, %+v", s.executions(o.ID), o)
+		}
+	})
+}
+
+// lose has the store say that the charge's only sender was lost.
+func (b *books) lose(t *testing.T, p *pay.Payment) {
+	t.Helper()
+	o := p.Charge()
+	o.Adrift, o.Exposed, o.LeaseUntil, o.DueAt = o.Attempt, true, time.Time{}, o.SentAt
+	p.InDoubt = true
+	p.Version++
+	c := &engine.Changes{At: time.Now(), Ledger: &ledger.Changes{}, Payments: &pay.Changes{Payments: []*pay.Payment{p}}}
+	if err := b.Memory.Commit(context.Background(), c); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A clock that was wrong for a moment says nothing of what was open then, also when
+// it is right again: for how long the store's time stood still nobody knows.
+func TestWhatIsOpenIsNotRepeatedOnceTheClockWasLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBooks(), newSide(mild)
+		s.fault = func(pay.Call, int) fault { return fault{hangs: true} }
+		s.twist = func(_ pay.Call, f *pay.Finding) { *f = pay.Finding{} }
+		var lost atomic.Bool
+		h := open(t, b, s, func(c *processor.Config, _ *hold) { c.Jumped = lost.Load })
+		defer h.shut()
+		id := h.create("t", "order-1")
+		waits := func() bool {
+			o := h.payment("t", id).Charge()
+			return o.LeaseUntil.IsZero() && o.DueAt.After(time.Now().Add(10*time.Second))
+		}
+		within(t, time.Hour, "it is waited for longer than the clock will be wrong", waits)
+		if h.payment("t", id).Charge().ResendUntil.IsZero() {
+			t.Fatal("it could not be repeated in the first place")
+		}
+		lost.Store(true)
+		time.Sleep(time.Second)
+		lost.Store(false)
+		if o := h.payment("t", id).Charge(); !o.ResendUntil.IsZero() {
+			t.Errorf("it may be repeated until %v", o.ResendUntil)
+		}
+	})
+}
