@@ -47,12 +47,11 @@ func (p *Processor) inquire(d *desk, what question, q *inquiry) {
 		Ref: what.payment.Ref, Operation: o.ID, Began: p.exec.Now(),
 		Gone: what.fate.gone, Lost: what.fate.lost, Alone: what.fate.alone, Sender: o.Attempt,
 	}
-	f := p.checkOnce(d, new(what.payment.Call(o)))
-	r.Finding = &f
+	r.Finding = p.checkOnce(d, new(what.payment.Call(o)))
 	d.answered(o.ID, q, p.record(d, r, o))
 }
 
-func (p *Processor) checkOnce(d *desk, c *pay.Call) pay.Finding {
+func (p *Processor) checkOnce(d *desk, c *pay.Call) *pay.Finding {
 	d.meter.checked.Add(1)
 	d.meter.checking.Add(1)
 	defer d.meter.checking.Add(-1)
