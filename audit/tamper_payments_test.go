@@ -359,7 +359,7 @@ func TestAnAccountForPaymentsMayHaveBeenOpenedByAClient(t *testing.T) {
 // Of more keys than are held some are looked at, and none is found for nothing.
 func TestManyKeysOfPaymentsAreSampled(t *testing.T) {
 	s := &tables{}
-	const n = 120_000
+	const n = 60_000
 	for i := range n {
 		p := &pay.Payment{Ref: pay.Ref{Tenant: "acme", ID: fmt.Sprint("pay_", i)}, Amount: 1, Currency: "EUR", Status: pay.Processing, CreatedAt: paidAt}
 		p.Operations = []*pay.Operation{{ID: fmt.Sprint("att_", i), Kind: pay.Charge, Amount: 1, Key: fmt.Sprint(i, " 1")}}
@@ -379,7 +379,7 @@ func TestManyKeysOfPaymentsAreSampled(t *testing.T) {
 		s.keys[i].Resource += "x"
 	}
 	r, err = audit.Run(t.Context(), s, audit.Config{})
-	if found := int64(len(r.Findings)) + r.More; err != nil || found < 40_000 || found > 110_000 {
-		t.Fatalf("%v; %d of %d keys that name nothing were found", err, found, 2*n)
+	if found := int64(len(r.Findings)) + r.More; err != nil || found < 60_000 || found > 120_000 {
+		t.Fatalf("%v; %d findings for %d keys that name nothing", err, found, 2*n)
 	}
 }
