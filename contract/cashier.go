@@ -41,10 +41,6 @@ func charge(order string) pay.CreatePayment {
 	return c
 }
 
-func confirm(p *pay.Payment) pay.ConfirmPayment {
-	return pay.ConfirmPayment{Ask: pay.Ask{House: house}, Ref: p.Ref}
-}
-
 // found records what a gateway said of the first operation of a payment.
 func found(p *pay.Payment, f pay.Finding) pay.Record {
 	return pay.Record{Ref: p.Ref, Operation: p.Charge().ID, House: house, Attempt: p.Charge().Attempt, Finding: &f}
