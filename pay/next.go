@@ -200,9 +200,9 @@ func (o *Operation) hintAt(k Clock) time.Time {
 const hintChecks = 100
 
 // watch is Next while somebody must act at the gateway, whose notice may be lost:
-// it is asked less and less often, for as long as customers are waited for. After
-// that only a notice or a client has it asked; but what others wait for is left to
-// a human.
+// it is asked less and less often, for as long as customers are waited for, and a
+// last time when it must tell of all that was done until then. After that only a
+// notice or a client has it asked; but what others wait for is left to a human.
 func (c Contract) watch(o *Operation, k Clock) Move {
 	over := o.CreatedAt.Add(c.Patience)
 	switch {
@@ -210,12 +210,15 @@ func (c Contract) watch(o *Operation, k Clock) Move {
 		return Move{Do: Park, Why: "somebody had to act at the gateway, and it did not say that they did"}
 	case !c.Lookup && o.open():
 		return Move{Do: Wait, At: over.Add(time.Microsecond)}
-	case !c.Lookup || k.Now.After(over):
+	case !c.Lookup || !o.CheckedAt.Before(over.Add(c.LookupLag)):
 		return Move{Do: Rest}
 	}
 	last := later(o.CheckedAt, o.SentAt)
-	pause := min(max(last.Sub(o.CreatedAt), 10*time.Second), time.Hour)
-	return Move{Do: Check, At: last.Add(pause)}
+	at := last.Add(min(max(last.Sub(o.SentAt), 10*time.Second), time.Hour))
+	if at.After(over) {
+		at = over.Add(c.LookupLag)
+	}
+	return Move{Do: Check, At: at}
 }
 
 // backoff doubles a pause n times, up to a most.

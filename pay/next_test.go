@@ -50,6 +50,11 @@ func noAnswers(n int64) func(*pay.Operation) {
 	return func(o *pay.Operation) { o.Checks, o.Blanks, o.CheckedAt = n, n, after(10*time.Second) }
 }
 
+// sentAgain: the last send was written down then.
+func sentAgain(at time.Duration) func(*pay.Operation) {
+	return func(o *pay.Operation) { o.Attempt, o.SentAt = 2, after(at) }
+}
+
 func sends(n int64) func(*pay.Operation) { return func(o *pay.Operation) { o.Attempt = n } }
 
 func came(to pay.Outcome) func(*pay.Operation) { return func(o *pay.Operation) { o.Outcome = to } }
@@ -187,7 +192,8 @@ var claimA = []struct {
 	{"what is parked is left to a human", prompt, op(mayHaveArrived, parked, notFound(20*time.Second)), time.Minute, pay.Rest},
 	{"a customer at work is looked after", prompt, op(came(pay.ActionRequired)), time.Minute, pay.Check},
 	{"never sent again", prompt, op(mayHaveArrived, came(pay.ActionRequired), notFound(20*time.Second)), time.Minute, pay.Check},
-	{"for a day", prompt, op(came(pay.ActionRequired)), 24*time.Hour + µs, pay.Rest},
+	{"for a day, and a last time when that must tell all", prompt, op(came(pay.ActionRequired), notFound(24*time.Hour)), 25 * time.Hour, pay.Check},
+	{"and no more: a client or a notice has it checked", prompt, op(came(pay.ActionRequired), notFound(24*time.Hour+4*time.Second)), 25 * time.Hour, pay.Rest},
 	{"but not where the gateway cannot be asked", blind, op(came(pay.ActionRequired)), time.Minute, pay.Rest},
 	{"who must act for a capture is looked after as well", prompt, op(came(pay.ActionRequired), a(pay.Capture)), time.Minute, pay.Check},
 	{"or waited for, where the gateway cannot be asked", blind, op(came(pay.ActionRequired), a(pay.Capture)), time.Minute, pay.Wait},
@@ -270,6 +276,8 @@ func TestWhenItIsDone(t *testing.T) {
 		{"a customer is looked after 10 s after the send", prompt, op(came(pay.ActionRequired)), 5 * s, pay.Check, 10 * s, 10 * s},
 		{"and after a check at 40 s, at 80 s", prompt, op(came(pay.ActionRequired), notFound(40*s)), 41 * s, pay.Check, 80 * s, 80 * s},
 		{"and after one at 3 h, at 4 h", prompt, op(came(pay.ActionRequired), notFound(3*time.Hour)), 4 * time.Hour, pay.Check, 4 * time.Hour, 4 * time.Hour},
+		{"and after one at 23 h 30, when it must tell of all that was done in a day", prompt, op(came(pay.ActionRequired), notFound(23*time.Hour+30*time.Minute)), 24 * time.Hour, pay.Check, 24*time.Hour + 4*s, 24*time.Hour + 4*s},
+		{"what was sent again is looked after like what is new", prompt, op(came(pay.ActionRequired), sentAgain(time.Hour)), time.Hour, pay.Check, time.Hour + 10*s, time.Hour + 10*s},
 		{"a notice is looked into at once", prompt, op(came(pay.Done), hinted), 5 * s, pay.Check, 5 * s, 5 * s},
 		{"and where the gateway did not answer that, again", prompt, op(came(pay.Done), hinted, noAnswers(1)), 10 * s, pay.Check, 10500 * ms, 11 * s},
 		{"but what is open does not wait for that", prompt, op(mayHaveArrived, hinted, noAnswers(9)), 10 * s, pay.Check, 10 * s, 10 * s},
