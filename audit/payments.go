@@ -128,7 +128,7 @@ func (a *auditor) readReferences(ctx context.Context) error {
 	})
 }
 
-// payments is the source's part about payments.
+// payments is the source, if it holds payments.
 func (a *auditor) payments() Payments {
 	if src, ok := a.src.(Payments); ok {
 		return src

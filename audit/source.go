@@ -32,7 +32,9 @@ type Source interface {
 	KeysSince(ctx context.Context) (time.Time, error)
 }
 
-// Payments is a Source's part about payments.
+// Payments is a Source that holds payments. Of one that does not have these
+// methods none is read, and transfers that say that they book one are found to
+// book nothing.
 type Payments interface {
 	// Payments yields every payment with its operations, which are in the order in
 	// which they were made. Payments are in any order.
