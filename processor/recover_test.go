@@ -69,8 +69,8 @@ func TestTenThousandInDoubt(t *testing.T) {
 		if n := b.processing(t, "t"); n != 0 {
 			t.Errorf("%d are at work", n)
 		}
-		if s.mostAsks != 64 || len(s.order) != many || s.doubled() != "" {
-			t.Errorf("%d checks at once, %d in all; %q was done twice", s.mostAsks, len(s.order), s.doubled())
+		if order, most := s.asks(); most != 64 || len(order) != many || s.doubled() != "" {
+			t.Errorf("%d checks at once, %d in all; %q was done twice", most, len(order), s.doubled())
 		}
 		if got := b.posted(t, "t", "merchant:default"); got != 100*many {
 			t.Errorf("the merchant has %d", got)
@@ -141,10 +141,11 @@ func TestABacklogHidesNothing(t *testing.T) {
 			t.Errorf("%d wait when %d are settled", g.Backlog, g.Settled)
 		}
 		within(t, 5*time.Second, "all are settled", func() bool { return h.Stats().Gateways["g"].Settled == 6_001 })
-		if len(s.order) != 6_001 {
-			t.Errorf("%d checks", len(s.order))
+		order, _ := s.asks()
+		if len(order) != 6_001 {
+			t.Errorf("%d checks", len(order))
 		}
-		if place := slices.Index(s.order, b.all(t, "small")[0].Charge().ID); place > 1_800 {
+		if place := slices.Index(order, b.all(t, "small")[0].Charge().ID); place > 1_800 {
 			t.Errorf("the payment of the small tenant was asked about as number %d", place)
 		}
 	})
@@ -165,8 +166,9 @@ func TestTenantsTakeTurns(t *testing.T) {
 		h := open(t, b, s)
 		defer h.shut()
 		within(t, 5*time.Second, "all are settled", func() bool { return b.processing(t, "large")+b.processing(t, "small") == 0 })
+		order, _ := s.asks()
 		for _, p := range b.all(t, "small") {
-			if place := slices.Index(s.order, p.Charge().ID); place > 100 {
+			if place := slices.Index(order, p.Charge().ID); place > 100 {
 				t.Errorf("a payment of the small tenant was asked about as number %d", place)
 			}
 		}
@@ -217,8 +219,8 @@ func TestAnswersThatFindNoPlaceComeAgain(t *testing.T) {
 			h.create("t", fmt.Sprintf("order-%d", i))
 		}
 		within(t, 20*time.Second, "all are settled", func() bool { return b.processing(t, "t") == 0 })
-		if s.doubled() != "" || len(s.order) != 0 {
-			t.Errorf("%q was done twice; %d checks", s.doubled(), len(s.order))
+		if s.doubled() != "" || s.askedInAll() != 0 {
+			t.Errorf("%q was done twice; %d checks", s.doubled(), s.askedInAll())
 		}
 		if h.Stats().Gateways["g"].Retried == 0 {
 			t.Error("all of them found a place")
@@ -263,10 +265,10 @@ func TestNothingIsDecidedAboutAGatewayThatIsNotKnown(t *testing.T) {
 				b, s := newBooks(), newSide(mild)
 				leave(t, b, s, 3, oneTenant)
 				h := open(t, b, s, func(c *processor.Config, _ *hold) { set(c, s) })
-				commits := b.commits
+				commits := b.written()
 				time.Sleep(time.Hour)
-				if len(s.order) != 0 || b.commits != commits || b.processing(t, "t") != 3 {
-					t.Errorf("%d checks, %d commits", len(s.order), b.commits-commits)
+				if s.askedInAll() != 0 || b.written() != commits || b.processing(t, "t") != 3 {
+					t.Errorf("%d checks, %d commits", s.askedInAll(), b.written()-commits)
 				}
 				err := h.notify(webhook{ID: "evt_1"})
 				if !errors.Is(err, processor.ErrUntold) && !errors.Is(err, processor.ErrNoGateway) {
@@ -300,11 +302,11 @@ func TestAGatewayThatForgetsItsContract(t *testing.T) {
 		s.untold, s.contract = true, pay.Contract{}
 		s.mu.Unlock()
 		time.Sleep(time.Hour)
-		if n := b.commits; n != 2 {
+		if n := b.written(); n != 2 {
 			t.Errorf("%d commits, want the intent's and that there was no answer", n)
 		}
-		if len(s.order) != 0 || b.processing(t, "t") != 1 {
-			t.Errorf("%d checks; the payment is %s", len(s.order), b.all(t, "t")[0].Status)
+		if s.askedInAll() != 0 || b.processing(t, "t") != 1 {
+			t.Errorf("%d checks; the payment is %s", s.askedInAll(), b.all(t, "t")[0].Status)
 		}
 		s.mu.Lock()
 		s.untold, s.contract = false, mild

@@ -20,8 +20,8 @@ func TestAPaymentThatIsAnswered(t *testing.T) {
 		if p.Status != pay.Succeeded {
 			t.Errorf("it is %s", p.Status)
 		}
-		if n := s.executions(p.Charge().ID); n != 1 || b.commits != 2 {
-			t.Errorf("%d executions, %d commits", n, b.commits)
+		if n := s.executions(p.Charge().ID); n != 1 || b.written() != 2 {
+			t.Errorf("%d executions, %d commits", n, b.written())
 		}
 		if got := b.posted(t, "t", "merchant:default"); got != 100 {
 			t.Errorf("the merchant has %d", got)

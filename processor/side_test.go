@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -175,6 +176,20 @@ func (s *side) check(c pay.Call) (f pay.Finding) {
 	return f
 }
 
+// asks returns the operations that it was asked about, in order, and how many it
+// was asked about at once at most.
+func (s *side) asks() (order []string, most int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.order), s.mostAsks
+}
+
+// askedInAll returns how often it was asked about anything.
+func (s *side) askedInAll() int {
+	order, _ := s.asks()
+	return len(order)
+}
+
 // executions returns how often something was done for an operation.
 func (s *side) executions(operation string) int {
 	s.mu.Lock()
@@ -321,6 +336,13 @@ type books struct {
 	*engine.Memory
 	mu      sync.Mutex
 	commits int
+}
+
+// written returns how many commits were made.
+func (b *books) written() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.commits
 }
 
 // hold is a process's hold on the store: it ends with the process.
