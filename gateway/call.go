@@ -41,6 +41,7 @@ func (c *Caller) call(ctx context.Context, l *line, method string, r Request, se
 	a, again := c.exchange(ctx, w, method, r, sent)
 	if a.Err != nil {
 		a.Err = why(ctx, began, a.Err)
+		w.abandon()
 	}
 	if again {
 		l.put(w)

@@ -146,7 +146,7 @@ type Caller struct {
 	checks      bulkhead.Bulkhead[any]
 	checking    atomic.Int64
 
-	wire struct{ sends, checks atomic.Int64 }
+	wire struct{ sends, checks, others atomic.Int64 }
 	sent tally
 	told tally
 }
@@ -209,23 +209,27 @@ func (c *Caller) send(ctx context.Context, r Request) Answer {
 
 // Check asks for what became of something, and says what the answer told.
 func (c *Caller) Check(ctx context.Context, r Request, read Reader) pay.Finding {
-	f := c.Get(ctx, r).OfCheck(read)
+	c.checking.Add(1)
+	defer c.checking.Add(-1)
+	f := c.ask(ctx, r, &c.wire.checks).OfCheck(read)
 	c.told.count(&f)
 	return f
 }
 
 // Get reads something that is no operation: what a gateway declares, for one. It
-// has the checks' budget.
+// has a part of the checks' budget.
 func (c *Caller) Get(ctx context.Context, r Request) Answer {
+	return c.ask(ctx, r, &c.wire.others)
+}
+
+func (c *Caller) ask(ctx context.Context, r Request, asked *atomic.Int64) Answer {
 	ctx, cancel := r.within(ctx)
 	defer cancel()
 	if err := c.checks.AcquirePermit(ctx); err != nil {
 		return Answer{Err: orCanceled(err, errNoPlace)}
 	}
 	defer c.checks.ReleasePermit()
-	c.checking.Add(1)
-	defer c.checking.Add(-1)
-	return c.call(ctx, c.asks, http.MethodGet, r, &c.wire.checks)
+	return c.call(ctx, c.asks, http.MethodGet, r, asked)
 }
 
 func (r Request) timeout() time.Duration { return cmp.Or(r.Timeout, defaultTimeout) }

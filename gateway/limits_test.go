@@ -85,6 +85,18 @@ func TestChecksHaveABound(t *testing.T) {
 	all.Wait()
 }
 
+// What is asked beside operations is counted beside them.
+func TestOtherQuestions(t *testing.T) {
+	f := listen(t, answers("200 OK", "{}"))
+	c := newCaller(t, f.url())
+	if a := c.Get(t.Context(), gateway.Request{Path: "/v1/contract"}); a.Status != 200 || string(a.Body) != "{}" || a.Err != nil {
+		t.Errorf("%+v", a)
+	}
+	if s := c.Stats(); s.Others != 1 || s.Checks != 0 || s.CheckOutcomes != (gateway.Outcomes{}) {
+		t.Errorf("it counts %+v", s)
+	}
+}
+
 // Nothing of what an environment or an address says is followed.
 func TestConfig(t *testing.T) {
 	for _, row := range []struct {

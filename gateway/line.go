@@ -82,6 +82,9 @@ func (m *meter) Write(p []byte) (int, error) {
 // get returns a connection that nothing was heard on since it was used last, or a
 // new one.
 func (l *line) get(ctx context.Context) (*wire, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if w := l.used(); w != nil {
 		return w, nil
 	}
@@ -183,6 +186,13 @@ func (l *line) dial(ctx context.Context) (*wire, error) {
 		return nil, errors.Join(&handshakeError{err}, c.Close())
 	}
 	return &wire{Conn: secure, tcp: m}, nil
+}
+
+// abandon has the kernel forget what it has not delivered when the connection is
+// closed. It would try for a quarter of an hour otherwise, and a gateway's
+// contract says how long a request that was given up can be on its way.
+func (w *wire) abandon() {
+	w.tcp.SetLinger(0) // where that fails there is no connection any more
 }
 
 // silent says whether the other side has said nothing since its last answer. A

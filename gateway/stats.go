@@ -9,8 +9,10 @@ import (
 
 // Stats are what a caller has counted since it was made, and how it is now.
 type Stats struct {
-	Sends, Checks                 int64 // requests of which a byte went out
-	SendsInFlight, ChecksInFlight int64 // now
+	Sends, Checks int64 // requests of which a byte went out
+	Others        int64 // those that were about no operation
+
+	SendsInFlight, ChecksInFlight int64 // now, with those that wait for a place
 	SendOutcomes, CheckOutcomes   Outcomes
 	Breaker                       string // "closed", "open", "half_open" or "off"
 }
@@ -29,7 +31,7 @@ type Outcomes struct {
 // may be in some and not in others.
 func (c *Caller) Stats() Stats {
 	return Stats{
-		Sends: c.wire.sends.Load(), Checks: c.wire.checks.Load(),
+		Sends: c.wire.sends.Load(), Checks: c.wire.checks.Load(), Others: c.wire.others.Load(),
 		SendsInFlight: c.door.inside.Load(), ChecksInFlight: c.checking.Load(),
 		SendOutcomes: c.sent.outcomes(), CheckOutcomes: c.told.outcomes(), Breaker: c.door.state(),
 	}
