@@ -3,6 +3,7 @@ package pay_test
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -279,8 +280,8 @@ func (s *situation) explore(t *testing.T) {
 			got := next.fact(s.payment)
 			if want, other := wants[next.heard]; !other {
 				wants[next.heard], first[next.heard] = got, next.names
-			} else if diff := cmp.Diff(want, got); diff != "" {
-				t.Fatalf("%q and %q end differently (-first +second):\n%s", first[next.heard], next.names, diff)
+			} else if !reflect.DeepEqual(want, got) {
+				t.Fatalf("%q and %q end differently (-first +second):\n%s", first[next.heard], next.names, cmp.Diff(want, got))
 			}
 			if got.Answered > 1 {
 				t.Fatalf("after %q the key was completed %d times", next.names, got.Answered)

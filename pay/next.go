@@ -137,10 +137,10 @@ const blanksBeforeRepeat = 3
 // as long as one can.
 func (c Contract) mayRepeat(o *Operation, k Clock) bool {
 	until := o.FirstSentAt.Add(c.Window - c.InFlight - c.Skew)
-	if o.ResendUntil.Before(until) { // the contract was another one then
+	if o.ResendUntil.Before(until) { // the contract was another one then, or there was none
 		until = o.ResendUntil
 	}
-	return c.Window > 0 && !k.Jumped && !o.ResendUntil.IsZero() && k.Now.Add(c.Lease()).Before(until) && !c.sentEnough(o, k)
+	return c.Window > 0 && !k.Jumped && k.Now.Add(c.Lease()).Before(until) && !c.sentEnough(o, k)
 }
 
 // resendUntil is until when an operation that is first sent now may be repeated.

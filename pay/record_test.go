@@ -50,6 +50,24 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// One operation is one execution at the gateway: a second id is a second one.
+func TestTwoExecutionsOfOneOperationNeedAReview(t *testing.T) {
+	w := newWorld(prompt)
+	p := w.succeeded(t)
+	other := done(100)
+	other.GatewayID = "ch_2"
+	w.check(t, p, "", other)
+	w.want(t, p, view{Status: pay.NeedsReview, InDoubt: true, Captured: 100}, books{Suspense: 100})
+
+	p = w.succeeded(t)
+	unnamed := done(100)
+	unnamed.GatewayID = ""
+	w.check(t, p, "", unnamed)
+	if got := w.at(p).Status; got != pay.Succeeded || w.last(p).GatewayID != "ch_1" {
+		t.Errorf("what names none is of the one that is known; it is %s, by %q", got, w.last(p).GatewayID)
+	}
+}
+
 // An answer ends the send that it is of. What one says that was taken over is true
 // all the same.
 func TestAnswersAreFencedByTheirAttempt(t *testing.T) {
