@@ -7,8 +7,8 @@ import (
 )
 
 // TakeNotice writes down that a gateway sent a webhook: once, however often it
-// comes. It has the gateway asked; only where that is not possible is the notice
-// itself evidence.
+// comes. It has the gateway asked, unless it says what is settled already; only
+// where that is not possible is the notice itself evidence.
 type TakeNotice struct {
 	Notice
 	Finding Finding // what it says
@@ -75,9 +75,21 @@ func (c TakeNotice) match(b *Book, p *Payment, o *Operation, m ledger.Moment) Re
 		o.join(p, &c.Finding)
 		return b.settle(p, o, before, m, c.House)
 	}
+	if o.knows(p, &c.Finding) { // the usual one, a moment after the answer
+		b.writePayment(p, m)
+		return Result{Payment: p, Operation: o}
+	}
 	o.hint(m)
 	b.writePayment(p, m)
 	return Result{Payment: p, Operation: o, Order: &Order{Payment: p.Clone(), Operation: o.ID}}
+}
+
+// knows says whether a finding says no more than what is settled already.
+func (o *Operation) knows(p *Payment, f *Finding) bool {
+	after := *o
+	after.join(p, f)
+	return f.Outcome.Final() && o.Outcome.Final() && !o.Hinted &&
+		after.Outcome == o.Outcome && after.Moved == o.Moved && after.GatewayID == o.GatewayID
 }
 
 // hint has the gateway asked about an operation, also if nothing else would.

@@ -45,6 +45,35 @@ func TestANoticeIsAHintToCheck(t *testing.T) {
 	}
 }
 
+// A notice that says what is settled already, as one does a moment after the
+// answer, has nobody asked: it is written down, and that is all.
+func TestANoticeThatSaysNothingNewAsksNobody(t *testing.T) {
+	settled, other := done(100), done(100)
+	other.GatewayID = "ch_other"
+	for _, row := range []struct {
+		sentence string
+		way      string
+		said     pay.Finding
+		asked    bool
+	}{
+		{"what is settled", "succeeded", settled, false},
+		{"another execution of it", "succeeded", other, true},
+		{"another amount", "succeeded", done(90), true},
+		{"that it was declined after all", "succeeded", pay.Finding{Outcome: pay.Declined}, true},
+		{"nothing", "succeeded", pay.Finding{}, true},
+		{"that it is done, which is not settled yet", "processing", settled, true},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			w := newWorld(prompt)
+			p := ways[row.way](t, w)
+			row.said.GatewayID = max(row.said.GatewayID, w.last(p).GatewayID)
+			if asked := w.do(t, w.notice(p, "sevt_1", row.said)).Order != nil; asked != row.asked {
+				t.Errorf("the gateway is asked: %v, want %v", asked, row.asked)
+			}
+		})
+	}
+}
+
 // Where it cannot be asked, a notice with our id is evidence: before the answer,
 // after it, instead of it, against it.
 func TestANoticeIsEvidenceWhereNobodyCanBeAsked(t *testing.T) {
