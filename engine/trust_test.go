@@ -35,6 +35,7 @@ func TestAClockThatWasSetEndsNoHold(t *testing.T) {
 		})
 		hold := transfer(t, m, e.Do(t.Context(), holdFor("k1", 30*time.Second)))
 
+		synctest.Wait() // Keep has seen both clocks agree
 		mu.Lock()
 		set = time.Hour
 		mu.Unlock()
