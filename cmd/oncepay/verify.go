@@ -17,8 +17,8 @@ func verifyCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Audit a store, offline or beside a running server",
-		Long: `Audit a store: entries cancel and follow each other, balances are the fold of their entries, and transfers,
-keys and events agree with them. It reads and never writes, offline or beside a running server, as of the
+		Long: `Audit a store: entries cancel and follow each other, balances are the fold of their entries, payments are what their
+operations come to and the ledger has what they moved, and transfers, keys and events agree with all that. It reads and never writes, offline or beside a running server, as of the
 moment it began. Exit status 1 and a list if anything is off.`,
 		Example: `  oncepay verify --store sqlite:./oncepay-data/oncepay.db`,
 	}
@@ -81,8 +81,8 @@ func (p *program) printAudit(r audit.Report, asJSON bool) error {
 		return errors.Join(p.printJSON(r), bad)
 	}
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "accounts\t%d\t\nentries\t%d\t\ntransfers\t%d\t\nkeys\t%d\t\nevents\t%d\t\n",
-		r.Rows.Accounts, r.Rows.Entries, r.Rows.Transfers, r.Rows.Keys, r.Rows.Events)
+	fmt.Fprintf(w, "accounts\t%d\t\nentries\t%d\t\ntransfers\t%d\t\npayments\t%d\t\norder references\t%d\t\nkeys\t%d\t\nevents\t%d\t\n",
+		r.Rows.Accounts, r.Rows.Entries, r.Rows.Transfers, r.Rows.Payments, r.Rows.References, r.Rows.Keys, r.Rows.Events)
 	for _, t := range r.Totals {
 		fmt.Fprintf(w, "%s debits\t%d\t\n%s credits\t%d\t\n", t.Currency, t.Debits, t.Currency, t.Credits)
 	}
