@@ -37,7 +37,7 @@ var layout = map[string][]string{
 
 	// tests and tools
 	"contract": {"audit", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay"},
-	"sim":      {"audit", "engine", "internal/id", "ledger", "money", "once", "outbox"},
+	"sim":      {"audit", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay"},
 	"bench":    {},
 	"demo":     {},
 
@@ -45,7 +45,7 @@ var layout = map[string][]string{
 }
 
 // core rooms compile the standard library and nothing else.
-var core = []string{"access", "internal/id", "internal/jcs", "money", "outbox", "once", "ledger", "engine", "audit", "webhook"}
+var core = []string{"access", "internal/id", "internal/jcs", "money", "outbox", "once", "ledger", "engine", "audit", "webhook", "pay", "processor"}
 
 func TestImportsGoDown(t *testing.T) {
 	for pkg, imports := range listImports(t) {
