@@ -7,16 +7,20 @@ import (
 
 // Contract is what a gateway promises. The zero Contract is the careful default
 // for a gateway that declares nothing: it is not idempotent, it cannot be asked,
-// and it captures once and in full.
+// and it captures once and in full. A time that is not positive is one that was
+// not declared.
 type Contract struct {
 	// Window is how long the gateway remembers an operation's id and does it once
-	// (W). 0: it does not.
+	// (W), from when it first came.
+	//
+	// Defaults to none: whatever is sent is done.
 	Window time.Duration
 
 	// Lookup says that the gateway can be asked by our id.
 	Lookup bool
 
-	// LookupLag is by how much a lookup may miss what has happened (H).
+	// LookupLag is by how much a lookup may miss what has happened (H). The longer
+	// it is, the later something that is not found is sent again.
 	//
 	// Defaults to 15 minutes.
 	LookupLag time.Duration
@@ -27,20 +31,23 @@ type Contract struct {
 	// Defaults to 15 minutes.
 	InFlight time.Duration
 
-	// LagKnown says that a lookup which finds nothing tells by how much it lags.
+	// LagKnown says that a lookup which finds nothing tells by how much it lags, so
+	// that a lag beyond LookupLag is seen.
 	LagKnown bool
 
-	// PartialCapture says that less than the authorized amount can be captured;
-	// ManyCaptures, that it can be done in parts, one after the other.
+	// PartialCapture says that less than the authorized amount can be captured.
 	PartialCapture bool
-	ManyCaptures   bool
 
-	// Timeout is how long a send waits for its answer.
+	// ManyCaptures says that it can be captured in parts, one after the other.
+	ManyCaptures bool
+
+	// Timeout is how long a send, or a check, waits for its answer.
 	//
 	// Defaults to 30 seconds.
 	Timeout time.Duration
 
-	// Skew is how far clocks may be apart.
+	// Skew is how far the gateway's clock and ours may be apart: what it remembers
+	// by its clock is not counted on to the last moment by ours.
 	//
 	// Defaults to 5 minutes.
 	Skew time.Duration
@@ -58,22 +65,27 @@ type Contract struct {
 }
 
 func (c Contract) withDefaults() Contract {
-	c.LookupLag = cmp.Or(c.LookupLag, 15*time.Minute)
-	c.InFlight = cmp.Or(c.InFlight, 15*time.Minute)
-	c.Timeout = cmp.Or(c.Timeout, 30*time.Second)
-	c.Skew = cmp.Or(c.Skew, 5*time.Minute)
-	c.ResendFor = cmp.Or(c.ResendFor, 15*time.Minute)
-	c.Patience = cmp.Or(c.Patience, 24*time.Hour)
+	c.LookupLag = declared(c.LookupLag, 15*time.Minute)
+	c.InFlight = declared(c.InFlight, 15*time.Minute)
+	c.Timeout = declared(c.Timeout, 30*time.Second)
+	c.Skew = declared(c.Skew, 5*time.Minute)
+	c.ResendFor = declared(c.ResendFor, 15*time.Minute)
+	c.Patience = declared(c.Patience, 24*time.Hour)
 	return c
+}
+
+func declared(d, otherwise time.Duration) time.Duration {
+	return cmp.Or(max(0, d), otherwise)
 }
 
 // Wait is how long a send, or a check, waits for its answer.
 func (c Contract) Wait() time.Duration { return c.withDefaults().Timeout }
 
-// Lease is how long a send may be unheard of before it is taken for vanished:
-// its timeout and what it takes to be written down.
+// Lease is how long a send may be unheard of before it is taken for vanished.
 func (c Contract) Lease() time.Duration { return c.withDefaults().Timeout + leaseMargin }
 
+// leaseMargin is what a send may take beside its timeout: to begin once it is
+// durable, and to have its answer written down by a store that is busy.
 const leaseMargin = 5 * time.Second
 
 // Terms are a gateway as a command sees it.

@@ -145,7 +145,7 @@ func (c Contract) mayRepeat(o *Operation, k Clock) bool {
 
 // resendUntil is until when an operation that is first sent now may be repeated.
 func (c Contract) resendUntil(now time.Time) time.Time {
-	if c.Window == 0 {
+	if c.Window <= 0 {
 		return time.Time{}
 	}
 	c = c.withDefaults()

@@ -148,6 +148,11 @@ var claimA = []struct {
 	{"and then it is a proof", with(careful, func(c *pay.Contract) { c.Lookup, c.ResendFor = true, time.Hour }),
 		op(mayHaveArrived, notFound(30*time.Minute+3*time.Second)), 31 * time.Minute, pay.Send},
 
+	{"an H below nothing is one that was not declared", with(forgets, func(c *pay.Contract) { c.LookupLag = -time.Hour }),
+		op(mayHaveArrived, notFound(11*time.Second)), 12 * time.Second, pay.Check},
+	{"a window below nothing is none", with(prompt, func(c *pay.Contract) { c.Window = -time.Hour }),
+		op(mayHaveArrived, notFound(4*time.Second)), 5 * time.Second, pay.Check},
+
 	// The last sender is not known to have stopped.
 	{"not found, and the sender may still be at it: checked on", forgets, op(lost, notFound(time.Minute)), 2 * time.Minute, pay.Check},
 	{"not found for hours, and the sender may still be at it: checked on", forgets, op(lost, notFound(5*time.Hour)), 6 * time.Hour, pay.Check},
