@@ -61,8 +61,9 @@ func same(t *testing.T, what string, got, want any, gotErr, wantErr error) {
 func TestReadsLikeMemory(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
 			h := newHistory(newTwin(t), seed)
-			for range 50 {
+			for range 30 {
 				h.batch(t)
 			}
 			h.compare(t)

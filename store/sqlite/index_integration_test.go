@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/oncepay/oncepay/engine"
-	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
 	"github.com/oncepay/oncepay/store/sqlite"
 )
@@ -25,10 +24,10 @@ import (
 // The index takes more room after some 4,062 pages; the log only gets there
 // while a reader keeps it from beginning anew.
 func TestCommitRefusedForItsIndexNeverComesBack(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "once.db")
 	mustClose(t, open(t, path))
-	t.Setenv(pinnedEnv, "1")
-	lines := underStrace(t, path, "inject=pwrite64:error=ENOSPC:when=9+", "-P", path+"-shm")
+	lines := underStrace(t, path, fault{inject: "pwrite64:error=ENOSPC:when=9+", file: path + "-shm", pinned: true})
 	acked, refused := 0, 0
 	for i, line := range lines {
 		switch {
@@ -61,13 +60,10 @@ func commitPinned(t *testing.T, s *sqlite.Store) {
 		t.Fatal(err)
 	}
 	tl := newTeller(s)
-	tl.openAccounts(t, 1000)
+	tl.openAccounts(t, 2)
 	for refused := 0; refused < 3; {
-		var cs []ledger.Command
-		for i := range 40 {
-			cs = append(cs, transfer(2+i, 50+i, 1))
-		}
-		c := tl.decide(t, append(cs, transfer(0, 1, 1))...)
+		c := tl.decide(t, transfer(0, 1, 1))
+		c.Keys[0].Answer.Body = make([]byte, 200<<10) // some fifty pages
 		switch err := s.Commit(context.Background(), c); {
 		case err == nil:
 			fmt.Println("acked")
@@ -90,12 +86,11 @@ func commitPinned(t *testing.T, s *sqlite.Store) {
 
 // A quota that is used up is a full disk: what could not be written is refused.
 func TestUsedUpQuota(t *testing.T) {
-	for _, log := range []string{"-wal", "-shm"} {
+	t.Parallel()
+	for log, when := range map[string]string{"-wal": "1500+", "-shm": "9+"} {
 		path := filepath.Join(t.TempDir(), "once.db")
 		mustClose(t, open(t, path))
-		t.Setenv(pinnedEnv, "1")
-		when := map[string]string{"-wal": "1500+", "-shm": "9+"}[log]
-		lines := underStrace(t, path, "inject=pwrite64:error=EDQUOT:when="+when, "-P", path+log)
+		lines := underStrace(t, path, fault{inject: "pwrite64:error=EDQUOT:when=" + when, file: path + log, pinned: true})
 		acked := 0
 		for _, line := range lines {
 			if line == "acked" {

@@ -60,7 +60,7 @@ func (p *pool) Matchable(ctx context.Context, limit int) (notices []pay.Notice, 
 const (
 	operationNamed = `SELECT o.payment, o.id FROM operations o JOIN payments p ON p.tenant = o.tenant AND p.id = o.payment
 		WHERE o.tenant = ?1 AND o.id = ?2 AND p.gateway = ?3 AND (?4 IS NULL OR o.payment = ?4)`
-	operationCharged = `SELECT o.payment, o.id FROM operations o JOIN payments p ON p.tenant = o.tenant AND p.id = o.payment
+	operationCharged = `SELECT o.payment, o.id FROM operations o INDEXED BY operations_at_gateway JOIN payments p ON p.tenant = o.tenant AND p.id = o.payment
 		WHERE o.tenant = ?1 AND o.gateway_id = ?2 AND p.gateway = ?3 AND (?4 IS NULL OR o.payment = ?4)
 		ORDER BY o.payment, o.place LIMIT 1`
 )

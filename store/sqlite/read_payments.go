@@ -69,14 +69,15 @@ func doubtName(in *bool) string {
 	return fmt.Sprint(*in)
 }
 
+// Indexes are named as in the lists of transfers.
 const (
 	listPayments = "SELECT " + paymentColumns + ` FROM payments
 		WHERE tenant = ?1 AND id < ?2 AND id >= ?3 ORDER BY id DESC`
-	listOfReference = "SELECT " + paymentColumns + ` FROM payments
+	listOfReference = "SELECT " + paymentColumns + ` FROM payments INDEXED BY payments_by_reference
 		WHERE tenant = ?1 AND reference = ?4 AND id < ?2 AND id >= ?3 ORDER BY id DESC`
-	listByStatus = "SELECT " + paymentColumns + ` FROM payments
+	listByStatus = "SELECT " + paymentColumns + ` FROM payments INDEXED BY payments_by_status
 		WHERE tenant = ?1 AND status = ?4 AND id < ?2 AND id >= ?3 ORDER BY id DESC`
-	listInDoubt = "SELECT " + paymentColumns + ` FROM payments
+	listInDoubt = "SELECT " + paymentColumns + ` FROM payments INDEXED BY payments_in_doubt
 		WHERE tenant = ?1 AND in_doubt = 1 AND id < ?2 AND id >= ?3 ORDER BY id DESC`
 )
 

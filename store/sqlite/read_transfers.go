@@ -38,10 +38,12 @@ func (p *pool) Transfers(ctx context.Context, tenant string, f engine.TransferFi
 	})
 }
 
+// Indexes are named: SQLite takes the order of ids, which is that of the table,
+// for worth more, and would read all rows of the tenant.
 const (
 	listTransfers = "SELECT " + transferColumns + ` FROM transfers
 		WHERE tenant = ?1 AND id < ?2 AND id >= ?3 ORDER BY id DESC`
-	listByReference = "SELECT " + transferColumns + ` FROM transfers
+	listByReference = "SELECT " + transferColumns + ` FROM transfers INDEXED BY transfers_by_reference
 		WHERE tenant = ?1 AND reference = ?4 AND id < ?2 AND id >= ?3 ORDER BY id DESC`
 )
 

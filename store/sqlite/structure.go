@@ -10,12 +10,20 @@ var _ audit.Structured = (*Reader)(nil)
 
 // Structure yields what SQLite itself finds wrong: pages, rows and, above all,
 // indexes. A key that its index has lost would be taken for a new one, and no
-// comparison of rows sees that.
+// comparison of rows sees that. And it yields operations whose payment is not
+// there: nobody would ever ask what became of them.
 func (r *Reader) Structure(ctx context.Context, yield func(string) error) error {
-	return each(ctx, r, "structure", "PRAGMA integrity_check(100)", func(q *stmt) error {
+	err := each(ctx, r, "structure", "PRAGMA integrity_check(100)", func(q *stmt) error {
 		if found := q.columnText(0); found != "ok" {
 			return yield(found)
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return each(ctx, r, "structure", selectOrphans, func(q *stmt) error { return yield(q.columnText(0)) })
 }
+
+const selectOrphans = `SELECT 'the operation ' || id || ' of tenant ' || tenant || ' is one of the payment ' || payment || ', which is not there'
+	FROM operations o WHERE NOT EXISTS (SELECT 1 FROM payments p WHERE p.tenant = o.tenant AND p.id = o.payment) LIMIT 100`

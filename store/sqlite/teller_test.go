@@ -164,6 +164,24 @@ func (t *teller) record(key once.Key, operation string, r ledger.Result) once.Re
 	return rec
 }
 
+// fill writes so many MiB of answers, in commits like those of an executor: it is
+// how much is written that counts, not what.
+func (t *teller) fill(tb testing.TB, mib int) {
+	tb.Helper()
+	for range mib * 4 {
+		t.now = t.now.Add(2 * time.Millisecond)
+		c := &engine.Changes{At: t.now, Ledger: &ledger.Changes{}}
+		for range 8 {
+			t.n++
+			c.Keys = append(c.Keys, once.Record{
+				Key: once.Key{Tenant: "acme", ID: t.keyed(t.n)}, State: once.Done, Attempt: 1, Version: 1,
+				CreatedAt: t.now, ExpiresAt: t.now.Add(24 * time.Hour), Answer: once.Answer{Status: 200, Body: make([]byte, 32<<10)},
+			})
+		}
+		mustCommit(tb, t.s, c)
+	}
+}
+
 func accountName(i int) string { return fmt.Sprintf("customer-%06d", i) }
 
 func (t *teller) openAccounts(tb testing.TB, n int) {

@@ -18,11 +18,12 @@ import (
 // What a sweep leaves is what it leaves in memory, whatever the keys' times and
 // states are, and however often it is swept.
 func TestSweepLikeMemory(t *testing.T) {
+	t.Parallel()
 	w := newTwin(t)
 	r := rand.New(rand.NewPCG(7, 7))
 	start := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
 	var keys []once.Key
-	for n := range 12 { // more than one shelf
+	for n := range 6 { // more than one shelf
 		c := &engine.Changes{At: start.Add(time.Duration(n) * time.Hour), Ledger: &ledger.Changes{}}
 		for i := range 200 {
 			made := c.At.Add(-time.Duration(r.IntN(100)) * time.Hour)
@@ -111,9 +112,47 @@ func TestShelvesAreSweptAgain(t *testing.T) {
 	}
 }
 
+// A key that was claimed long before it is answered is swept from the shelf that
+// it stands on, though nothing else there is over.
+func TestLateAnswersAreSwept(t *testing.T) {
+	w := newTwin(t)
+	at := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
+	claims := &engine.Changes{At: at, Ledger: &ledger.Changes{}}
+	for i := range 1500 { // more than one shelf
+		claims.Keys = append(claims.Keys, once.Record{
+			Key: once.Key{Tenant: "acme", ID: fmt.Sprint(i)}, State: once.Claimed, Attempt: 1, Version: 1,
+			LeaseUntil: at.Add(time.Minute), CreatedAt: at, ExpiresAt: at.Add(time.Hour),
+		})
+	}
+	if err := w.Commit(t.Context(), claims); err != nil {
+		t.Fatal(err)
+	}
+	late, err := claims.Keys[0].Complete(1, "pay_1", once.Answer{Status: 200, Body: []byte("late")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	late.Version++
+	if err := w.Commit(t.Context(), &engine.Changes{At: at.Add(30 * time.Minute), Keys: []once.Record{late}, Ledger: &ledger.Changes{}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, now := range []time.Duration{59 * time.Minute, time.Hour, 200 * time.Hour} {
+		now := at.Add(now)
+		if _, err := w.plain.Sweep(t.Context(), now, now.Add(-100*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		sweepAll(t, w, now, now.Add(-100*time.Hour))
+		for _, r := range claims.Keys[:2] {
+			got, err := w.s.Key(t.Context(), r.Key)
+			want, err2 := w.plain.Key(t.Context(), r.Key)
+			same(t, fmt.Sprintf("key %s at %v", r.Key.ID, now), got, want, err, err2)
+		}
+	}
+}
+
 // Numbers of keys are not used again after the keys are forgotten, and what is
 // left of shelves does not grow.
 func TestForgottenKeysLeaveNothing(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "once.db")
 	s := open(t, path)
 	tl := newTeller(s)
@@ -139,10 +178,11 @@ func TestForgottenKeysLeaveNothing(t *testing.T) {
 
 // A sweep that goes on beside commits changes nothing of them.
 func TestSweepBesideCommits(t *testing.T) {
+	t.Parallel()
 	s := open(t, filepath.Join(t.TempDir(), "once.db"))
 	tl := newTeller(s)
 	tl.openAccounts(t, 1000)
-	tl.run(t, 5000)
+	tl.run(t, 2000)
 	over, forget := tl.now.Add(24*time.Hour+time.Second), tl.now.Add(-time.Hour)
 	ctx, stop := context.WithCancel(t.Context())
 	swept := make(chan int)
@@ -157,12 +197,12 @@ func TestSweepBesideCommits(t *testing.T) {
 		swept <- n
 	}()
 	tl.now = over
-	tl.run(t, 5000)
+	tl.run(t, 2000)
 	stop()
 	if n := <-swept; n == 0 {
 		t.Error("nothing was swept")
 	}
-	if r := checkAudit(t, s); r.Rows.Keys != 11_000 {
+	if r := checkAudit(t, s); r.Rows.Keys != 5000 {
 		t.Errorf("%d keys", r.Rows.Keys)
 	}
 }
