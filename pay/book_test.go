@@ -224,3 +224,43 @@ func TestAPaymentIsCheckedBeforeItIsWritten(t *testing.T) {
 		t.Error("it is written")
 	}
 }
+
+// An order that changes hands twice in a batch is one change of its row.
+func TestAnOrderThatChangesHandsTwiceInABatch(t *testing.T) {
+	w := newWorld(prompt)
+	p := order4711()
+	p.Reference = "order-1"
+	create := pay.CreatePayment{Ask: w.ask(""), Payment: p}
+	b := w.load(create)
+	b.Reserve(1)
+	first := w.decide(t, b, create).Payment
+	w.decide(t, b, w.cancel(first))
+	second := w.decide(t, b, create).Payment
+	w.decide(t, b, w.cancel(second))
+	w.finish(t, b, create)
+	held := w.references[pay.ReferenceID{Tenant: tenant, Reference: "order-1"}]
+	if len(w.payments) != 3 || held.Version != 1 || held.Payment == first.ID || held.Payment == second.ID {
+		t.Errorf("%d payments, and the order is held by %+v", len(w.payments), held)
+	}
+}
+
+// A notice that names its operation by the gateway's id is matched in the batch
+// that brings that id.
+func TestANoticeThatIsMatchedByALaterCommandOfItsBatch(t *testing.T) {
+	w := newWorld(prompt)
+	p := w.confirmed(t)
+	n := w.notice(p, "sevt_1", done(100))
+	n.Notice.Operation = ""
+	answer := pay.Record{Ref: p.Ref, Operation: w.last(p).ID, House: w.house, Finding: new(done(100)), Attempt: 1}
+	made := w.batch(t, n, answer, n, n)
+	var matched []bool
+	for _, o := range made {
+		matched = append(matched, o.Payment != nil)
+	}
+	if diff := cmp.Diff([]bool{false, true, true, false}, matched); diff != "" {
+		t.Error(diff)
+	}
+	if kept := w.notices[n.NoticeID]; !kept.Matched || kept.Version != 1 {
+		t.Errorf("it is kept as %+v", kept)
+	}
+}
