@@ -191,7 +191,7 @@ func broken(t *testing.T, p gatewayPromise, habit string) bool {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		p.keep(newVisit(d, crooks(habit)))
+		p.keep(newVisit(d, crooks(habit), p))
 	}()
 	<-done
 	return d.failed
@@ -199,15 +199,13 @@ func broken(t *testing.T, p gatewayPromise, habit string) bool {
 
 // crooks is the fixture of connectors with a habit.
 func crooks(habit string) GatewayFixture {
-	const timeout = 400 * time.Millisecond
 	call := func(method string) func(string) pay.Call {
 		return func(op string) pay.Call {
 			return pay.Call{Operation: op, Kind: pay.Charge, Payment: "pay_1", Tenant: "dev", Amount: 1250, Currency: "EUR", Method: method}
 		}
 	}
 	return GatewayFixture{
-		Timeout: timeout,
-		Far: func(t testing.TB) http.Handler {
+		Far: func(t testing.TB, timeout time.Duration) http.Handler {
 			s, err := sandbox.Open(sandbox.Config{Books: filepath.Join(t.TempDir(), "sandbox.db"), Timeout: timeout})
 			if err != nil {
 				t.Fatal(err)
@@ -215,7 +213,7 @@ func crooks(habit string) GatewayFixture {
 			t.Cleanup(func() { s.Close() })
 			return s
 		},
-		Connect: func(t testing.TB, url string) pay.Gateway {
+		Connect: func(t testing.TB, url string, timeout time.Duration) pay.Gateway {
 			if habit == "naive" {
 				transport := &http.Transport{}
 				t.Cleanup(transport.CloseIdleConnections)

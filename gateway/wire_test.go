@@ -67,7 +67,7 @@ func TestSendIsOneRequestWhateverComesBack(t *testing.T) {
 			c := newCaller(t, f.url())
 			r := request("att_1")
 			if strings.HasSuffix(row.detail, "…") {
-				r.Timeout = short
+				r.Timeout = time.Second
 			}
 			wantFinding(t, c.Send(t.Context(), r, read), row.want, row.detail)
 			wantSeen(t, f, "att_1")
@@ -389,16 +389,19 @@ func TestNeverLeftIsNeverWrong(t *testing.T) {
 // What the kernel still held of a request does not go out after it was given up.
 func TestNothingIsSentLater(t *testing.T) {
 	halt, got := make(chan struct{}), make(chan int64, 1)
+	ctx, leave := context.WithCancel(t.Context())
 	addr := listenRaw(t, func(c net.Conn) {
 		c.(*net.TCPConn).SetReadBuffer(1)
+		c.Read(make([]byte, 1))
+		time.AfterFunc(50*time.Millisecond, leave) // all buffers are full by then
 		<-halt
 		n, _ := io.Copy(io.Discard, c)
 		got <- n
 	})
 	c := newCaller(t, "http://"+addr)
 	r := request("att_1")
-	r.Body, r.Timeout = bytes.Repeat([]byte("x"), 5<<20), time.Second
-	wantFinding(t, c.Send(t.Context(), r, read), pay.Finding{}, "no answer in …")
+	r.Body, r.Timeout = bytes.Repeat([]byte("x"), 5<<20), time.Minute
+	wantFinding(t, c.Send(ctx, r, read), pay.Finding{}, "the call was given up")
 	close(halt)
 	if n := <-got; n > 512<<10 {
 		t.Errorf("%d bytes of it came: more than what the other side had already", n)

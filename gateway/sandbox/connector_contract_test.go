@@ -15,10 +15,8 @@ import (
 // The connector keeps what every gateway promises, whatever happens between it
 // and the sandbox.
 func TestConnectorKeepsTheContract(t *testing.T) {
-	const timeout = 600 * time.Millisecond
 	contract.TestGateway(t, contract.GatewayFixture{
-		Timeout: timeout,
-		Far: func(t testing.TB) http.Handler {
+		Far: func(t testing.TB, timeout time.Duration) http.Handler {
 			s, err := sandbox.Open(sandbox.Config{Books: filepath.Join(t.TempDir(), "sandbox.db"), Timeout: timeout})
 			if err != nil {
 				t.Fatal(err)
@@ -26,7 +24,9 @@ func TestConnectorKeepsTheContract(t *testing.T) {
 			t.Cleanup(func() { s.Close() })
 			return s
 		},
-		Connect: func(t testing.TB, url string) pay.Gateway { return connect(t, sandbox.ConnectorConfig{URL: url}) },
+		Connect: func(t testing.TB, url string, _ time.Duration) pay.Gateway { // the sandbox says how long to wait
+			return connect(t, sandbox.ConnectorConfig{URL: url})
+		},
 		Reads: func(r *http.Request) (string, bool) {
 			id, checks := strings.CutPrefix(r.URL.Path, "/v1/operations/")
 			if checks {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -175,13 +176,13 @@ func TestConnectorFindsWhatRanTwice(t *testing.T) {
 }
 
 func TestConnectorTellsByHowMuchALookupLags(t *testing.T) {
-	h := open(t, sandbox.Config{Timeout: patience, Script: sandbox.NewScript(sandbox.Rule{Fault: sandbox.Fault{Answer: sandbox.Hang, Lag: 800 * time.Millisecond}})})
+	h := open(t, sandbox.Config{Timeout: patience, Script: sandbox.NewScript(sandbox.Rule{Fault: sandbox.Fault{Answer: sandbox.Hang, Lag: 2 * time.Second}})})
 	c := connect(t, sandbox.ConnectorConfig{URL: h.url})
 	ask := call("att_1", "pm_ok")
 	if f := c.Send(t.Context(), ask); f.Outcome != pay.Unknown || f.Reach != pay.MayHaveArrived || !strings.HasPrefix(f.Detail, "no answer in ") {
 		t.Errorf("%+v", f)
 	}
-	if f := c.Check(t.Context(), ask); !f.Absent || f.Lag != 800*time.Millisecond {
+	if f := c.Check(t.Context(), ask); !f.Absent || f.Lag != 2*time.Second {
 		t.Errorf("%+v", f)
 	}
 	eventually(t, func() bool { return c.Check(t.Context(), ask).Outcome == pay.Done })
@@ -196,7 +197,7 @@ func TestConnectorLearnsTheContract(t *testing.T) {
 	}
 	addr := l.Addr().String()
 	l.Close()
-	c, err := sandbox.Connect(sandbox.ConnectorConfig{URL: "http://" + addr, Refresh: 20 * time.Millisecond})
+	c, err := sandbox.Connect(sandbox.ConnectorConfig{URL: "http://" + addr, Refresh: 20 * time.Millisecond, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,7 +341,7 @@ func TestConnectorUnderFaults(t *testing.T) {
 	for i := range calls {
 		script.Add(sandbox.Rule{Operation: opName(i), Nth: 1, Fault: faults[i%len(faults)]})
 	}
-	h := open(t, sandbox.Config{Timeout: 600 * time.Millisecond, Script: script})
+	h := open(t, sandbox.Config{Timeout: 2 * time.Second, Script: script})
 	c := connect(t, sandbox.ConnectorConfig{URL: h.url})
 	var all sync.WaitGroup
 	for i := range calls {
