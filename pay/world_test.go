@@ -170,7 +170,7 @@ func (w *world) finish(t fataler, b *pay.Book, commands ...pay.Command) []outcom
 	}
 	w.commit(t, money, changes)
 	for _, o := range outcomes {
-		w.settleKeys(o)
+		w.settleKeys(t, o)
 	}
 	return outcomes
 }
@@ -191,13 +191,16 @@ func (w *world) decide(t fataler, b *pay.Book, c pay.Command) outcome {
 	return outcome{Result: r}
 }
 
-// settleKeys completes the keys that have waited: each once, and none that nobody
-// claimed.
-func (w *world) settleKeys(o outcome) {
+// settleKeys completes the keys that have waited, for an outcome that is known.
+func (w *world) settleKeys(t fataler, o outcome) {
+	t.Helper()
 	if o.Order != nil {
 		w.orders = append(w.orders, o.Order)
 	}
 	for _, a := range o.Answers {
+		if a.Operation.Outcome == pay.Unknown && a.Operation.Parked == "" {
+			t.Fatalf("the key %s is completed, and what it waits for is not known: %+v", a.Key.ID, a.Operation)
+		}
 		rec := w.keys[a.Key]
 		rec.State = once.Done
 		w.keys[a.Key] = rec
