@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/oncepay/oncepay/engine"
@@ -27,20 +28,24 @@ const (
 // engine.
 type checker struct {
 	*world
-	fates map[once.Key]*fate
-	told  []*fate // those that were answered, in order
-	order []*fate
-	fold  map[ledger.Ref]ledger.Balance
-	acked []ledger.Entry
-	swept time.Time // keys that were over then are gone, also if a restart sets the clock back
+	fates   map[once.Key]*fate
+	told    []*fate // those that were answered, in order
+	order   []*fate
+	fold    map[ledger.Ref]ledger.Balance
+	acked   []ledger.Entry
+	spans   map[string]*span // of operations
+	spanned []*span
+	swept   time.Time // keys that were over then are gone, also if a restart sets the clock back
 }
 
 // fate is what became of a key.
 type fate struct {
-	key    once.Key
-	sent   []*request // that arrived with it, different ones
-	made   int        // transfers that carry it
-	madeAt time.Time
+	key   once.Key
+	sent  []*request // that arrived with it, different ones
+	made  int        // transfers and payments that carry it
+	begun int        // operations that wait for it
+	born  time.Time  // when the store first knew it
+	until time.Time  // until when the store keeps its answer
 
 	req     *request // that was executed: nil until its answer is known
 	answer  once.Answer
@@ -49,7 +54,7 @@ type fate struct {
 }
 
 func newChecker(w *world) *checker {
-	return &checker{world: w, fates: map[once.Key]*fate{}, fold: map[ledger.Ref]ledger.Balance{}}
+	return &checker{world: w, fates: map[once.Key]*fate{}, fold: map[ledger.Ref]ledger.Balance{}, spans: map[string]*span{}}
 }
 
 func (k *checker) fate(key once.Key) *fate {
@@ -98,6 +103,9 @@ func (k *checker) answered(c *call, o *engine.Outcome) {
 	case o.Stored:
 		count.Executed++
 		k.executed(f, c, o)
+	case o.Interim:
+		count.Interim++
+		k.interim(f, c, o)
 	default:
 		count.Refused++
 		k.refused(f, c, o)
@@ -118,9 +126,8 @@ func (k *checker) expired(f *fate) {
 	if k.swept.After(now) {
 		now = k.swept
 	}
-	rec, there := k.disk.kept.keys[f.key]
 	switch {
-	case !f.expires.IsZero() && !now.Before(f.expires), k.outdated(f.key, now), there && !now.Before(rec.ExpiresAt):
+	case !f.expires.IsZero() && !now.Before(f.expires), k.outdated(f.key, now), !f.until.IsZero() && !now.Before(f.until):
 	default:
 		k.fail(window, "%s %s is refused as expired at %v, and is not over before %v", f.key.Tenant, f.key.ID, now, f.expires)
 	}
@@ -156,11 +163,21 @@ func (k *checker) refused(f *fate, c *call, o *engine.Outcome) {
 	}
 }
 
+// interim holds an answer to its word that there is no final one yet.
+func (k *checker) interim(f *fate, c *call, o *engine.Outcome) {
+	switch {
+	case f.req != nil:
+		k.fail(oneAnswer, "%s was answered before, and is now told %s", c.req.name(), text(o))
+	case o.Answer.Status != 202:
+		k.fail(oneAnswer, "%s is told %s for the time being", c.req.name(), text(o))
+	}
+}
+
 func (k *checker) executed(f *fate, c *call, o *engine.Outcome) {
 	switch {
 	case f.req != nil:
 		k.fail(oneAnswer, "%s was answered before and is executed again: %s", c.req.name(), text(o))
-	case o.Answer.Status == 404 || bytes.Contains(o.Answer.Body, []byte(`"code":"invalid"`)):
+	case !storable(&o.Answer):
 		k.fail("what never began is not stored", "%s has %s under its key", c.req.name(), text(o))
 	case o.ExpiresAt.Before(c.came.Add(k.habits.window)) || o.ExpiresAt.After(k.server.clock.Add(k.habits.window)):
 		k.fail(window, "%s came at %v and is to be over at %v", c.req.name(), c.came, o.ExpiresAt)
@@ -169,6 +186,13 @@ func (k *checker) executed(f *fate, c *call, o *engine.Outcome) {
 	default:
 		k.learn(f, c, o)
 	}
+}
+
+// storable says whether an answer may be kept: nothing may that says that nothing
+// began, or that there is no answer yet.
+func storable(a *once.Answer) bool {
+	return a.Status != 404 && a.Status != 202 && a.Status != 503 &&
+		!bytes.Contains(a.Body, []byte(`"code":"invalid"`)) && !bytes.Contains(a.Body, []byte(`"code":"in_progress"`))
 }
 
 func (k *checker) replayed(f *fate, c *call, o *engine.Outcome) {
@@ -207,17 +231,27 @@ func (k *checker) seen(c *call, o *engine.Outcome) {
 
 // effect holds the store against an answer that somebody saw.
 func (k *checker) effect(f *fate) {
-	if want := 1; f.req.creates() {
-		if f.answer.Status >= 300 {
-			want = 0
-		}
-		if f.made != want {
-			k.fail(oneEffect, "%s was told %s, and the store has %d transfers of it", f.req.name(), f.answer.Body, f.made)
-		}
+	if least, most := f.makes(); f.made < least || f.made > most {
+		k.fail(oneEffect, "%s was told %s, and the store has %d of it", f.req.name(), f.answer.Body, f.made)
 	}
 	if f.answer.Status < 300 && !k.done(f) {
 		k.fail(oneEffect, "%s was told %s, and it is not so in the store", f.req.name(), f.answer.Body)
 	}
+}
+
+// makes says how many resources the store has of a key, at least and at most,
+// given its answer. A payment that was declined may be that of another key: who
+// buys what is being bought already gets that answer.
+func (f *fate) makes() (least, most int) {
+	switch {
+	case !f.req.creates():
+		return 0, 0
+	case f.answer.Status == 201:
+		return 1, 1
+	case f.answer.Status == 402:
+		return 0, 1
+	}
+	return 0, 0
 }
 
 // done says whether the store has what the answer tells of.
@@ -227,6 +261,8 @@ func (k *checker) done(f *fate) bool {
 	about := disk.transfers[ledger.Ref{Tenant: tenant, ID: f.req.target}]
 	account := disk.accounts[ledger.Ref{Tenant: tenant, ID: f.req.target}]
 	switch want := f.req.want; f.req.kind {
+	case buy, capture, cancel, refund:
+		return k.paidAsTold(f)
 	case open:
 		return account != nil
 	case shut:
@@ -289,9 +325,19 @@ func (k *checker) durable(c *engine.Changes) {
 			k.fail(conservation, "account %v stands at %+v, below its floor of %d", a.Ref, a.Balance, a.Floor.Minor)
 		}
 	}
-	for _, t := range c.Ledger.Transfers {
-		k.transfer(t, c.At)
+	for _, r := range c.Keys {
+		f := k.fate(r.Key)
+		if f.born = r.CreatedAt; r.State == once.Done {
+			f.until = r.ExpiresAt
+		}
+		if r.State == once.Done && !storable(&r.Answer) {
+			k.fail("what never began is not stored", "%v has %d %s under its key", r.Key, r.Answer.Status, r.Answer.Body)
+		}
 	}
+	for _, t := range c.Ledger.Transfers {
+		k.transfer(t)
+	}
+	k.paid(c)
 }
 
 func (k *checker) entry(e *ledger.Entry, after int64) {
@@ -306,12 +352,11 @@ func (k *checker) entry(e *ledger.Entry, after int64) {
 }
 
 // transfer counts the transfers that a key made.
-func (k *checker) transfer(t *ledger.Transfer, at time.Time) {
-	if t.Version != 1 || t.Reverses != "" {
+func (k *checker) transfer(t *ledger.Transfer) {
+	if t.Version != 1 || t.Reverses != "" || strings.HasPrefix(t.Reference, "pay_") {
 		return
 	}
 	f := k.fate(once.Key{Tenant: t.Tenant, ID: t.Reference})
-	f.madeAt = at
 	if f.made++; f.made > 1 {
 		k.fail(oneEffect, "%s %s made %d transfers", t.Tenant, t.Reference, f.made)
 	}
@@ -343,12 +388,8 @@ func (k *checker) forget(now, before time.Time) {
 		k.swept = now
 	}
 	for _, f := range k.order {
-		born := f.madeAt
-		if f.req != nil {
-			born = f.expires.Add(-k.habits.window)
-		}
-		if !born.IsZero() && born.Before(before) {
-			f.made, f.madeAt, f.req, f.seen = 0, time.Time{}, nil, false
+		if _, there := k.disk.kept.keys[f.key]; !there && !f.born.IsZero() && f.born.Before(before) {
+			f.made, f.begun, f.born, f.req, f.seen = 0, 0, time.Time{}, nil, false
 		}
 	}
 	k.told = slices.DeleteFunc(k.told, func(f *fate) bool { return f.req == nil })

@@ -28,6 +28,8 @@ type client struct {
 type op struct {
 	req   *request
 	tries int
+	polls int // how often there was no final answer yet
+	turn  int // what was to be done next before, is not any more
 }
 
 func newClient(w *world, number int) *client {
@@ -84,13 +86,25 @@ func (c *client) timeout(o *op) {
 		c.rest()
 		return
 	}
+	c.forgets(o)
 	c.again(o)
 }
 
 // again waits a little longer every time.
 func (c *client) again(o *op) {
 	longest := min(10*time.Second, 10*time.Millisecond<<min(o.tries, 20))
-	c.after(c.between(0, longest), "client: tries again", func() { c.try(o) })
+	c.soon(o, longest, "client: tries again")
+}
+
+// soon has an operation's request sent again, within a while.
+func (c *client) soon(o *op, within time.Duration, name string) {
+	o.turn++
+	turn := o.turn
+	c.after(c.between(0, within), name, func() {
+		if o.turn == turn {
+			c.try(o)
+		}
+	})
 }
 
 // rest begins the next operation a little later, now and then much later.
@@ -116,10 +130,24 @@ func (c *client) receive(to *call, o *engine.Outcome) {
 		return
 	}
 	c.learn(to.req, o)
+	if o.Interim {
+		c.poll(to.op)
+		return
+	}
 	if to.req.keyed() {
 		c.comeBack(to.req, o)
 	}
 	c.rest()
+}
+
+// poll has the client ask again how it stands.
+func (c *client) poll(o *op) {
+	if o.polls++; o.polls > 10*tooLong {
+		c.fail(liveness, "client %d is told %d times that there is no answer yet: %s", c.number, o.polls, o.req.name())
+		return
+	}
+	o.tries = 0
+	c.soon(o, min(10*time.Minute, 20*time.Millisecond<<min(o.polls, 20)), "client: asks how it stands")
 }
 
 // learn reads the answer, as a client would.
@@ -129,6 +157,8 @@ func (c *client) learn(req *request, o *engine.Outcome) {
 	}
 	id := idOf(o.Answer.Body)
 	switch body := string(o.Answer.Body); {
+	case req.pays != nil:
+		c.learnPayment(req, body)
 	case req.kind == open:
 		c.accounts = append(c.accounts, id)
 	case strings.Contains(body, `"status":"pending"`):
@@ -165,6 +195,9 @@ func (c *client) comeBack(req *request, o *engine.Outcome) {
 // think makes up what to do next.
 func (c *client) think() *request {
 	key := c.newKey()
+	if c.luck.IntN(1000) < c.habits.shop {
+		return c.shop(key)
+	}
 	switch n := c.luck.IntN(100); {
 	case n < 5 || c.tenant.opened < len(accounts):
 		return c.opens(key).seal(c.tenant.hasher)

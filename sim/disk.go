@@ -7,7 +7,7 @@ import (
 
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/ledger"
-	"github.com/oncepay/oncepay/once"
+	"github.com/oncepay/oncepay/pay"
 )
 
 // disk plays engine.Store. A commit is written, and durable when its sync is
@@ -16,6 +16,7 @@ import (
 type disk struct {
 	*world
 	kept      tables
+	written   rows // kept, and what is not synced yet
 	unsynced  []*engine.Changes
 	waiting   []*write // the first of them is at work
 	adrift    *write   // its caller was told that nobody knows: settled when somebody looks
@@ -38,7 +39,9 @@ var (
 	errLoad    = errors.New("sim: the disk cannot be read")
 )
 
-func newDisk(w *world) *disk { return &disk{world: w, kept: newTables(), nextEntry: 1} }
+func newDisk(w *world) *disk {
+	return &disk{world: w, kept: tables{rows: newRows()}, written: newRows(), nextEntry: 1}
+}
 
 // load finds rows and hands them to then, after a while.
 func (d *disk) load(need *engine.Need, then func(engine.Rows, error)) {
@@ -66,21 +69,11 @@ func (d *disk) read(need *engine.Need) (rows engine.Rows, err error) {
 	if d.chance(d.habits.loadError, "load error") {
 		return engine.Rows{}, errLoad
 	}
-	for _, k := range need.Keys {
-		if r, ok := d.key(k); ok {
-			rows.Keys = append(rows.Keys, r)
-		}
+	shown := &d.kept.rows
+	if d.bug == SyncIgnored || d.bug == AnswerBeforeCommit { // it takes for durable what is not
+		shown = &d.written
 	}
-	for _, ref := range need.Rows.Accounts {
-		if a := d.account(ref); a != nil {
-			rows.Accounts = append(rows.Accounts, new(*a))
-		}
-	}
-	for _, ref := range need.Rows.Transfers {
-		if t := d.transfer(ref); t != nil {
-			rows.Transfers = append(rows.Transfers, new(*t))
-		}
-	}
+	rows = shown.find(need)
 	if need.Entries > 0 {
 		rows.FirstEntry = d.nextEntry
 		d.nextEntry += need.Entries
@@ -119,11 +112,12 @@ func (d *disk) write(w *write) {
 	case d.chance(d.habits.adrift, "commit unknown"):
 		d.adrift, d.doubt = w, true
 		d.end(w, errUnknown)
-	case !d.current(w.changes):
+	case !d.written.current(w.changes):
 		d.check.raced(w.changes)
 		d.end(w, engine.ErrConflict)
 	default:
 		d.unsynced = append(d.unsynced, d.parts(w.changes)...)
+		d.written.put(w.changes)
 		if !d.crashes(d.habits.cut, "between write and sync") {
 			d.later(d.syncTime(), "disk: sync", func() { d.sync(w) })
 		}
@@ -135,8 +129,8 @@ func (d *disk) parts(c *engine.Changes) []*engine.Changes {
 	if d.bug != TwoCommits {
 		return []*engine.Changes{c}
 	}
-	effect := &engine.Changes{At: c.At, Ledger: c.Ledger}
-	return []*engine.Changes{effect, {At: c.At, Keys: c.Keys, Ledger: &ledger.Changes{}}}
+	effect := &engine.Changes{At: c.At, Ledger: c.Ledger, Payments: c.Payments}
+	return []*engine.Changes{effect, {At: c.At, Keys: c.Keys, Ledger: &ledger.Changes{}, Payments: &pay.Changes{}}}
 }
 
 func (d *disk) syncTime() time.Duration {
@@ -177,9 +171,10 @@ func (d *disk) end(w *write, err error) {
 // the disk on, it is written or it never will be.
 func (d *disk) settle() {
 	w := d.adrift
-	if d.adrift = nil; w == nil || d.luck.IntN(2) == 0 || !d.current(w.changes) {
+	if d.adrift = nil; w == nil || d.luck.IntN(2) == 0 || !d.written.current(w.changes) {
 		return
 	}
+	d.written.put(w.changes)
 	for _, c := range d.parts(w.changes) {
 		d.flush(c)
 	}
@@ -200,6 +195,7 @@ func (d *disk) crash() {
 		d.flush(c)
 	}
 	d.unsynced, d.waiting, d.doubt = nil, nil, false
+	d.rewrite()
 	d.nextEntry = d.kept.lastEntry + 1
 	if d.bug == SequenceReused {
 		d.nextEntry = 1
@@ -216,105 +212,16 @@ func (d *disk) later(within time.Duration, name string, run func()) {
 	})
 }
 
-// current says whether every row is where c expects it.
-func (d *disk) current(c *engine.Changes) bool {
-	for _, r := range c.Keys {
-		if _, there := d.tipKey(r.Key); there {
-			return false
-		}
-	}
-	for _, a := range c.Ledger.Accounts {
-		if version(d.tipAccount(a.Ref)) != a.Version-1 {
-			return false
-		}
-	}
-	for _, t := range c.Ledger.Transfers {
-		if tip := d.tipTransfer(t.Ref); tip == nil && t.Version != 1 || tip != nil && tip.Version != t.Version-1 {
-			return false
-		}
-	}
-	return true
+// sweep drops what is over.
+func (d *disk) sweep(now, forget time.Time) {
+	d.kept.sweep(now, forget, d.bug == TombstoneForgotten)
+	d.rewrite()
 }
 
-func version(a *ledger.Account) int64 {
-	if a == nil {
-		return 0
+// rewrite has written be what is durable and what is not synced yet.
+func (d *disk) rewrite() {
+	d.written = d.kept.rows.clone()
+	for _, c := range d.unsynced {
+		d.written.put(c)
 	}
-	return a.Version
-}
-
-// key, account and transfer are what a load finds: what is durable. Under bugs
-// that take for durable what is not, it is all that was written.
-
-func (d *disk) key(k once.Key) (once.Record, bool) {
-	if d.lies() {
-		return d.tipKey(k)
-	}
-	r, ok := d.kept.keys[k]
-	return r, ok
-}
-
-func (d *disk) account(ref ledger.Ref) *ledger.Account {
-	if d.lies() {
-		return d.tipAccount(ref)
-	}
-	return d.kept.accounts[ref]
-}
-
-func (d *disk) transfer(ref ledger.Ref) *ledger.Transfer {
-	if d.lies() {
-		return d.tipTransfer(ref)
-	}
-	return d.kept.transfers[ref]
-}
-
-func (d *disk) lies() bool { return d.bug == SyncIgnored || d.bug == AnswerBeforeCommit }
-
-// tipKey, tipAccount and tipTransfer also see what was written and not synced.
-
-func (d *disk) tipKey(k once.Key) (once.Record, bool) {
-	for i := len(d.unsynced) - 1; i >= 0; i-- {
-		for _, r := range d.unsynced[i].Keys {
-			if r.Key == k {
-				return r, true
-			}
-		}
-	}
-	r, ok := d.kept.keys[k]
-	return r, ok
-}
-
-func (d *disk) tipAccount(ref ledger.Ref) *ledger.Account {
-	for i := len(d.unsynced) - 1; i >= 0; i-- {
-		for _, a := range d.unsynced[i].Ledger.Accounts {
-			if a.Ref == ref {
-				return a
-			}
-		}
-	}
-	return d.kept.accounts[ref]
-}
-
-func (d *disk) tipTransfer(ref ledger.Ref) *ledger.Transfer {
-	for i := len(d.unsynced) - 1; i >= 0; i-- {
-		for _, t := range d.unsynced[i].Ledger.Transfers {
-			if t.Ref == ref {
-				return t
-			}
-		}
-	}
-	return d.kept.transfers[ref]
-}
-
-// copyChanges copies what is written: the engine goes on with its rows.
-func copyChanges(c *engine.Changes) *engine.Changes {
-	rows := &ledger.Changes{Entries: append([]ledger.Entry(nil), c.Ledger.Entries...)}
-	rows.Events = append(rows.Events, c.Ledger.Events...)
-	for _, a := range c.Ledger.Accounts {
-		rows.Accounts = append(rows.Accounts, new(*a))
-	}
-	for _, t := range c.Ledger.Transfers {
-		rows.Transfers = append(rows.Transfers, new(*t))
-	}
-	return &engine.Changes{At: c.At, Keys: append([]once.Record(nil), c.Keys...), Ledger: rows}
 }

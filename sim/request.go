@@ -7,6 +7,7 @@ import (
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/money"
 	"github.com/oncepay/oncepay/once"
+	"github.com/oncepay/oncepay/pay"
 )
 
 // kind is what a request asks for.
@@ -20,7 +21,13 @@ const (
 	reverse
 	shut
 	update // PUT: without a key
+	buy
+	confirm // without a key
+	capture
+	cancel
+	refund
 	expire // the server's own
+	own    // also the server's own, about payments
 )
 
 // request is a request as a client writes it: it is sent as often as need be and
@@ -35,7 +42,9 @@ type request struct {
 	command   ledger.Command
 	target    string // the transfer or account it is about, if it is there already
 	want      ledger.CreateTransfer
-	amount    *int64 // of a post
+	amount    *int64                    // of a post
+	pays      func(pay.Ask) pay.Command // about payments: instead of command
+	buys      purchase
 }
 
 func (r *request) keyed() bool { return r.key.ID != "" }
@@ -47,9 +56,9 @@ func (r *request) name() string {
 
 func (r *request) same(o *request) bool { return r.path == o.path && r.body == o.body }
 
-// creates says whether success makes a transfer that carries the key as its
-// reference.
-func (r *request) creates() bool { return r.kind == create }
+// creates says whether success makes something that carries the key: a transfer
+// as its reference, a payment in its metadata.
+func (r *request) creates() bool { return r.kind == create || r.kind == buy }
 
 // posts is how much of a hold the request posts.
 func (r *request) posts(t *ledger.Transfer) int64 {
@@ -146,7 +155,7 @@ func updateRequest(tenant, account, label string) *request {
 // reply renders the answer, as web does.
 func (r *request) reply(result ledger.Result, refusal *ledger.Refusal) once.Answer {
 	if refusal != nil {
-		return once.Answer{Status: status(refusal.Code), Body: []byte(`{"code":"` + string(refusal.Code) + `","detail":"` + refusal.Detail + `"}`)}
+		return refused(refusal)
 	}
 	a := once.Answer{Status: 200, Header: []once.Field{{Name: "Content-Type", Value: "application/json"}}}
 	if r.kind == open || r.kind == create || r.kind == reverse {
@@ -165,8 +174,10 @@ func status(c ledger.Code) int {
 	switch c {
 	case ledger.NotFound:
 		return 404
-	case ledger.AlreadyExists, ledger.StateConflict:
+	case ledger.AlreadyExists, ledger.StateConflict, ledger.InProgress, pay.ReferenceConflict:
 		return 409
+	case ledger.Unavailable:
+		return 503
 	}
 	return 422
 }

@@ -7,17 +7,19 @@ import (
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
+	"github.com/oncepay/oncepay/pay"
 )
 
 // server drives the real engine.Step: what engine.Executor does with goroutines
 // it does with events.
 type server struct {
 	*world
-	step     *engine.Step // nil while it is down
-	life     int          // grows with every crash: what belongs to an earlier one is void
-	clock    time.Time    // the store's: never runs backwards
-	jobs     map[*engine.Job]*call
-	requests int64
+	step      *engine.Step // nil while it is down
+	processor *processor
+	life      int       // grows with every crash: what belongs to an earlier one is void
+	clock     time.Time // the store's: never runs backwards
+	jobs      map[*engine.Job]*call
+	requests  int64
 }
 
 // call is a request on its way, and what the server knew when it came.
@@ -26,11 +28,12 @@ type call struct {
 	from   *client // nil: the server's own
 	op     *op     // that waits for the answer, nil if nobody does
 	noWait bool
-	wait   time.Duration // how long a duplicate waits, 0: as long as it takes
-	try    int           // of op
-	came   time.Time     // the server's clock when it arrived
-	known  bool          // its key had a record when it arrived
-	left   bool          // it has waited long enough
+	wait   time.Duration         // how long a duplicate waits, 0: as long as it takes
+	try    int                   // of op
+	came   time.Time             // the server's clock when it arrived
+	known  bool                  // its key had a record when it arrived
+	left   bool                  // it has waited long enough
+	then   func(*engine.Outcome) // the server's own: told what became of it
 }
 
 // start brings the server up on what the disk has kept.
@@ -47,8 +50,10 @@ func (s *server) start() {
 	s.jobs = map[*engine.Job]*call{}
 	s.step = engine.NewStep(engine.Config{
 		Rules: s.rules, Since: since, Seed: seed, MaxBatch: s.habits.maxBatch,
-		MaxQueue: s.habits.maxQueue, MaxWaiters: s.habits.maxWaiters,
+		MaxQueue: s.habits.maxQueue, MaxWaiters: s.habits.maxWaiters, Render: render,
 	})
+	s.processor = newProcessor(s.world)
+	s.later(0, "processor: takes over", s.processor.takeOver)
 }
 
 func (s *server) rules(string) once.Rules {
@@ -58,9 +63,13 @@ func (s *server) rules(string) once.Rules {
 // crash ends the process at once. Whatever it was doing is gone.
 func (s *server) crash() {
 	s.life++
-	s.step, s.jobs = nil, nil
+	if s.processor != nil {
+		s.processor.crash()
+	}
+	s.step, s.jobs, s.processor = nil, nil, nil
 	s.disk.crash()
 	s.check.kept()
+	s.witness.forget()
 	s.after(s.between(time.Millisecond, 3*time.Second), "server: starts", s.start)
 }
 
@@ -74,6 +83,9 @@ func (s *server) receive(c call) {
 	c.came = s.clock
 	_, c.known = s.disk.kept.keys[c.req.key]
 	s.check.arrived(c.req)
+	if c.req.kind == confirm {
+		s.processor.returns(pay.Ref{Tenant: c.req.key.Tenant, ID: c.req.target})
+	}
 	j := s.job(&c)
 	s.jobs[j] = &c
 	s.tell(func(now time.Time) { s.step.Submit(j, now) })
@@ -94,6 +106,10 @@ func (s *server) job(c *call) *engine.Job {
 	j := &engine.Job{Tenant: c.req.key.Tenant, Command: c.req.command, Reply: c.req.reply, NoWait: c.noWait}
 	if c.req.keyed() {
 		j.Request = once.Request{Key: c.req.key, Fingerprint: c.req.print, Operation: c.req.operation}
+	}
+	if c.req.pays != nil {
+		j.RequestID = "req_" + strconv.FormatInt(s.requests, 10)
+		j.Payment = c.req.pays(pay.Ask{Key: j.Request.Key, RequestID: j.RequestID, House: s.processor.house()})
 	}
 	switch {
 	case s.bug == FingerprintIgnored:
@@ -137,8 +153,36 @@ func (s *server) act(e engine.Effect) {
 		})
 	case e.Commit != nil:
 		s.commit(e.Commit)
+	case e.Durable != nil:
+		s.durable(e.Durable)
 	case e.Answer != nil:
 		s.answer(e.Answer)
+	}
+}
+
+// durable has orders carried out.
+func (s *server) durable(d *engine.Durable) {
+	p := s.processor
+	for _, o := range d.Orders {
+		if s.bug == IntentNotDurable && o.Attempt > 0 {
+			continue // it is on its way already
+		}
+		if p.act(o); p.over() {
+			return
+		}
+	}
+	p.rest()
+	p.matchSoon()
+}
+
+// hasten sends what is being written down: a planted bug.
+func (s *server) hasten(c *engine.Changes) {
+	for _, p := range c.Payments.Payments {
+		for _, o := range p.Operations {
+			if !o.LeaseUntil.IsZero() && o.Owner == s.processor.name && s.processor.sending[attempt{o.ID, o.Attempt}] == nil {
+				s.processor.act(&pay.Order{Payment: p.Clone(), Operation: o.ID, Attempt: o.Attempt})
+			}
+		}
 	}
 }
 
@@ -147,6 +191,9 @@ func (s *server) commit(c *engine.Changes) {
 		s.disk.commit(c, func(error) {})
 		s.later(0, "server: takes the commit for done", func() { s.committed(c, nil) })
 		return
+	}
+	if s.bug == IntentNotDurable {
+		s.hasten(c)
 	}
 	s.disk.commit(c, func(err error) { s.committed(c, err) })
 }
@@ -175,7 +222,13 @@ func (s *server) answer(a *engine.Answered) {
 	delete(s.jobs, a.Job)
 	s.note("answer", c.req.name()+" "+text(&a.Outcome))
 	s.check.answered(c, &a.Outcome)
-	if !s.crashes(s.habits.crash, "as an answer leaves") && c.from != nil {
+	if s.crashes(s.habits.crash, "as an answer leaves") {
+		return
+	}
+	if c.then != nil {
+		c.then(&a.Outcome)
+	}
+	if c.from != nil {
 		s.back(c, a.Outcome)
 	}
 }
@@ -188,9 +241,9 @@ func (s *server) upkeep() {
 	}
 	s.tick()
 	forget := s.clock.Add(-s.habits.tombstones)
-	s.disk.kept.sweep(s.clock, forget, s.bug == TombstoneForgotten)
+	s.disk.sweep(s.clock, forget)
 	s.check.forget(s.clock, forget)
-	for _, ref := range s.disk.kept.due(s.clock) {
+	for _, ref := range s.disk.kept.dueHolds(s.clock) {
 		if s.step == nil {
 			return
 		}
@@ -218,4 +271,10 @@ func text(o *engine.Outcome) string {
 		return "replayed " + strconv.Itoa(o.Answer.Status) + " " + string(o.Answer.Body)
 	}
 	return strconv.Itoa(o.Answer.Status) + " " + string(o.Answer.Body)
+}
+
+// order has the server do something of its own, and then says what came of it.
+func (s *server) order(name, tenant string, c pay.Command, then func(*engine.Outcome)) {
+	req := &request{kind: own, key: once.Key{Tenant: tenant}, operation: name, pays: func(pay.Ask) pay.Command { return c }}
+	s.receive(call{req: req, then: then})
 }

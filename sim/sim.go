@@ -75,6 +75,10 @@ type Report struct {
 	Requests   int64            `json:"requests"` // that reached a server
 	Answers    Answers          `json:"answers"`  // that left one
 	Commits    int64            `json:"commits"`  // that became durable
+	Payments   int64            `json:"payments"` // that were made
+	Sends      int64            `json:"sends"`    // of their operations, that were put on the wire
+	Checks     int64            `json:"checks"`   // by which gateways were asked what became of one
+	Notices    int64            `json:"notices"`  // webhooks that reached a server
 	Faults     int64            `json:"faults"`
 	FaultKinds map[string]int64 `json:"fault_kinds"`
 }
@@ -86,6 +90,7 @@ type Answers struct {
 	Refused    int64 `json:"refused"`    // before anything began: nothing is stored
 	Mismatched int64 `json:"mismatched"` // the key was used for another request
 	Expired    int64 `json:"expired"`    // the key's window is over
+	Interim    int64 `json:"interim"`    // there is none yet: a payment is at work
 	Failed     int64 `json:"failed"`     // in progress, overloaded, store not available
 }
 
@@ -138,6 +143,10 @@ func (r *Report) add(w *world) {
 	r.Requests += w.server.requests
 	r.Answers.add(&w.answers)
 	r.Commits += w.disk.commits
+	r.Payments += int64(len(w.disk.kept.paid))
+	r.Sends += w.witness.sends
+	r.Checks += w.checks
+	r.Notices += w.notices
 	for kind, n := range w.faults {
 		r.Faults += n
 		r.FaultKinds[kind] += n
@@ -150,5 +159,6 @@ func (a *Answers) add(b *Answers) {
 	a.Refused += b.Refused
 	a.Mismatched += b.Mismatched
 	a.Expired += b.Expired
+	a.Interim += b.Interim
 	a.Failed += b.Failed
 }

@@ -1,35 +1,41 @@
 package sim
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"time"
 
-	"github.com/oncepay/oncepay/audit"
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/once"
+	"github.com/oncepay/oncepay/pay"
 )
 
 // world is one history: clients, a network, a server and a disk.
 type world struct {
 	*loop
-	seed    uint64
-	bug     Bug
-	habits  habits
-	server  *server
-	disk    *disk
-	check   *checker
-	tenants []*tenant
-	clients []*client
-	faults  map[string]int64
-	answers Answers
-	failure *Failure
+	seed     uint64
+	bug      Bug
+	habits   habits
+	server   *server
+	disk     *disk
+	check    *checker
+	witness  *witness
+	tenants  []*tenant
+	clients  []*client
+	gateways []*gateway
+	faults   map[string]int64
+	answers  Answers
+	failure  *Failure
 
-	skew    time.Duration // how far the machine's clock is from the loop's
-	begun   int           // operations
-	planned int
-	calm    bool // faults have stopped
+	skew            time.Duration // how far the machine's clock is from the loop's
+	setBack         time.Duration // by how much it was set back, altogether
+	setForward      time.Duration // and forward
+	lost            bool          // it was set by more than the skew that is allowed
+	begun           int           // operations
+	planned         int
+	calm            bool // faults have stopped
+	calmSince       time.Duration
+	checks, notices int64
 }
 
 // tenant is whose requests they are. Tenants use the same keys and the same
@@ -41,6 +47,9 @@ type tenant struct {
 	opened int
 	held   []string // transfers that its clients saw pending: they act on each other's
 	posted []string
+
+	orders                    int
+	bought, reserved, charged []string // payments, as its clients saw them
 }
 
 // epoch is when histories begin.
@@ -52,6 +61,12 @@ func newWorld(cfg Config, seed uint64) *world {
 	w.disk = newDisk(w)
 	w.server = &server{world: w}
 	w.check = newChecker(w)
+	w.witness = newWitness(w)
+	for i := range 1 + w.luck.IntN(3) {
+		g := newGateway(w, i)
+		w.gateways = append(w.gateways, g)
+		w.note("gateway", fmt.Sprintf("%s %+v breaches %t", g.name, g.promise, g.breaches))
+	}
 	for i := range 1 + w.luck.IntN(3) {
 		name := "tenant-" + strconv.Itoa(i)
 		w.tenants = append(w.tenants, &tenant{name: name, hasher: once.NewHasher([]byte("the service's secret of 32 bytes"), name)})
@@ -75,8 +90,11 @@ func (w *world) live() (failure *Failure) {
 	for _, c := range w.clients {
 		w.after(w.between(0, time.Second), "client: begins", c.next)
 	}
-	for _, part := range []func(){w.quiet, w.askAgain, w.quiet, w.audit} {
+	for _, part := range []func(){w.quiet, w.review, w.quiet, w.askAgain, w.quiet, w.audit} {
 		for w.failure == nil && w.next() {
+			if w.events == stormy && !w.calm {
+				w.stop()
+			}
 		}
 		if w.failure == nil {
 			part()
@@ -84,6 +102,10 @@ func (w *world) live() (failure *Failure) {
 	}
 	return w.failure
 }
+
+// stormy is after how many events faults stop at the latest: what goes on for
+// longer is more of the same.
+const stormy = 5_000
 
 // fail notes that a promise was broken. The first one counts.
 func (w *world) fail(claim, format string, args ...any) {
@@ -126,19 +148,36 @@ func (w *world) jump() {
 		return
 	}
 	far := pick(w.loop, time.Second, time.Minute, time.Hour, w.habits.window)
-	w.skew += w.between(-far/2, far)
+	by := w.between(-far/2, far)
+	w.skew += by
+	w.note("jump", by.String())
+	w.setBack += max(0, -by)
+	w.setForward += max(0, by)
+	w.lost = w.lost || by.Abs() > w.habits.skew
+	if w.server.processor != nil {
+		w.server.processor.jolt()
+	}
 }
 
 // begins counts an operation. Near the end of the history faults stop.
 func (w *world) begins() {
-	if w.begun++; w.begun*5 >= w.planned*4 {
+	if w.begun++; w.begun*5 >= w.planned*4 && !w.calm {
 		w.stop()
+	}
+	if w.chance(w.habits.down, "gateway down") {
+		w.gateways[w.luck.IntN(len(w.gateways))].fails()
 	}
 }
 
 // stop ends all faults.
 func (w *world) stop() {
-	w.calm, w.disk.fullUntil = true, 0
+	if !w.calm {
+		w.calm, w.calmSince = true, w.now
+	}
+	w.disk.fullUntil = 0
+	for _, g := range w.gateways {
+		g.downUntil, g.shutUntil = 0, 0
+	}
 	w.note("calm", "")
 }
 
@@ -176,43 +215,11 @@ func (w *world) latency() time.Duration {
 	return w.between(0, w.habits.latency)
 }
 
-// quiet is what must be true when nothing happens any more.
-func (w *world) quiet() {
-	for _, c := range w.clients {
-		if c.op != nil || c.left > 0 {
-			w.fail("liveness", "client %d waits for ever: %s", c.number, c.waitsFor())
+func (w *world) gatewayOf(p *pay.Payment) *gateway {
+	for _, g := range w.gateways {
+		if g.name == p.Gateway {
+			return g
 		}
 	}
-	switch {
-	case w.server.step == nil:
-		w.fail("liveness", "the server is down for ever")
-	case len(w.server.jobs) > 0 || !w.server.step.Idle():
-		w.fail("liveness", "%d requests are never answered", len(w.server.jobs))
-	case w.check.busy() != nil:
-		w.fail("liveness", "key %v is in progress for ever", *w.check.busy())
-	case len(w.disk.unsynced)+len(w.disk.waiting) > 0 && w.bug != SyncIgnored:
-		w.fail("liveness", "%d commits never end", len(w.disk.unsynced)+len(w.disk.waiting))
-	}
-}
-
-// askAgain crashes the server once more and asks for every key that was
-// answered: it must be known, whatever happened.
-func (w *world) askAgain() {
-	w.stop()
-	w.note("crash", "at the end")
-	w.server.crash()
-	for i, f := range w.check.told {
-		again := call{req: f.req, from: w.clients[0]}
-		w.after(5*time.Second+time.Duration(i)*100*time.Millisecond, "client: asks again", func() { w.send(again) })
-	}
-	w.after(4*time.Second, "server: upkeep", w.server.upkeep)
-}
-
-// audit reads the final store from end to end.
-func (w *world) audit() {
-	w.check.kept()
-	r, err := audit.Run(context.Background(), &w.disk.kept, audit.Config{Buckets: 64, MaxFindings: 3})
-	if err != nil || !r.OK() {
-		w.fail("the audit finds the store in order", "%v %v", err, r.Findings)
-	}
+	panic("a payment at a gateway that does not exist: " + p.Gateway)
 }
