@@ -70,7 +70,9 @@ func (x *exchange) takeNotice() {
 		x.refuse(bad.code, bad.detail)
 		return
 	}
-	if err := x.api.payments.Notice(x.r.Context(), gateway, tenant, x.r.Header, body); err != nil {
+	ctx, cancel := context.WithTimeout(x.r.Context(), DefaultWait)
+	defer cancel()
+	if err := x.api.payments.Notice(ctx, gateway, tenant, x.r.Header, body); err != nil {
 		x.refuseNotice(err, terms.Untold)
 		return
 	}
@@ -90,16 +92,17 @@ func (x *exchange) refuseNotice(err error, untold bool) {
 			return
 		}
 	}
-	if f := findFailure(err); f.code != internal {
+	switch {
+	case errors.Is(err, engine.ErrInProgress), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		x.refuse(storeUnavailable, "The webhook is not written down yet. Send it again, which does no harm.")
+	case findFailure(err).code != internal:
 		x.refuse(x.refusal(err))
-		return
+	case untold:
+		x.refuse(gatewayUnavailable, "It is not known yet what this gateway promises. Send the webhook again.")
+	default:
+		x.api.log.Warn("a webhook cannot be read", "request", x.id, "path", x.r.URL.Path, "err", err)
+		x.refuse(badJSON, "The webhook is signed, but it is not one of this gateway's, or it cannot be read.")
 	}
-	if untold || x.r.Context().Err() != nil {
-		x.refuse(gatewayUnavailable, "The webhook cannot be written down just now. Send it again.")
-		return
-	}
-	x.api.log.Warn("a webhook cannot be read", "request", x.id, "path", x.r.URL.Path, "err", err)
-	x.refuse(badJSON, "The webhook is signed, but it is not one of this gateway's, or it cannot be read.")
 }
 
 // lookAgain has the gateway asked about a payment whose customer was to do

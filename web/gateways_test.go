@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -120,6 +121,7 @@ func TestWebhooksThatAreNotTaken(t *testing.T) {
 		"the server is shutting down":            {engine.ErrClosed, false, 503},
 		"it is signed and means nothing":         {errors.New("sandbox: secret words"), false, 400},
 		"it is taken":                            {nil, false, 200},
+		"the store takes too long":               {engine.ErrInProgress, false, 503},
 		"nothing is known of the gateway yet":    {errors.New("processor: untold"), true, 503},
 		"nor is a signature's worth less for it": {webhook.ErrSignature, true, 401},
 	} {
@@ -135,6 +137,24 @@ func TestWebhooksThatAreNotTaken(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A webhook that the store takes too long for is not waited for for ever.
+func TestWebhooksThatTakeTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil)
+		h.store.set(true, false)
+		fields, body := http.Header{}, `{"id":"e","type":"x"}`
+		if err := webhook.Sign(fields, webhook.Message{ID: "e", At: time.Now(), Body: []byte(body)}, secretOf("acme")); err != nil {
+			t.Fatal(err)
+		}
+		r := request("POST", "/v1/gateways/sandbox/webhooks/acme", body)
+		maps.Copy(r.Header, fields)
+		if a := h.send(r); a.code() != "store_unavailable" || a.header.Get("Retry-After") == "" {
+			t.Errorf("got %v", a)
+		}
+		h.store.set(false, false)
+	})
 }
 
 // The same answer, whether there is such a tenant or not: nobody learns who our
