@@ -124,14 +124,15 @@ func (c Record) takeCheck(b *Book, p *Payment, o *Operation, m ledger.Moment) {
 	if f.Absent && o.LeaseUntil.IsZero() && began.After(later(o.SentAt, o.AbsentAt)) {
 		o.AbsentAt, o.Lag = began, (f.Lag + time.Microsecond - 1).Truncate(time.Microsecond)
 	}
-	o.Hinted = o.Hinted && !o.answers(f, began)
+	o.Hinted = o.Hinted && !o.answers(f, began, c.House.Gateways[p.Gateway].Contract)
 }
 
 // answers says whether a check settles what a notice was about. One that was on
-// its way when the notice came does not; nor does one that the gateway did not
-// answer, where no other check will follow.
-func (o *Operation) answers(f *Finding, began time.Time) bool {
-	told := f.Outcome != Unknown || f.Absent
+// its way when the notice came does not; nor, where no other check will follow,
+// does one that the gateway did not answer, or that may have missed what the
+// notice tells of.
+func (o *Operation) answers(f *Finding, began time.Time, c Contract) bool {
+	told := f.Outcome != Unknown || f.Absent && c.LagKnown && f.Lag == 0
 	return !began.Before(o.DueAt) && (told || o.open() || o.Blanks >= hintChecks)
 }
 

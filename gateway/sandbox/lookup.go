@@ -84,10 +84,11 @@ func (s *Server) replyToCheck(operation string, v view, r *http.Request) reply {
 	return shaped(v.fault, http.StatusOK, body)
 }
 
-// told is what a lookup says of its lag: never more than is declared.
+// told is what a lookup says of its lag: the truth, also if it is more than is
+// declared. Who must lie is told to by a Script (Fault.Missing).
 func (s *Server) told(lag time.Duration) time.Duration {
 	if s.cfg.LagUntold {
 		return 0
 	}
-	return min(lag, s.cfg.LookupLag)
+	return lag
 }

@@ -25,8 +25,8 @@ type Fault struct {
 	Amount   int64
 	Currency string
 
-	// Lag is for how long lookups do not see the execution. What they say of
-	// their lag is never more than the declared one: a longer Lag is a breach.
+	// Lag is for how long lookups do not see the execution. They say so, unless
+	// the contract says that they do not; more than the declared lag is a breach.
 	Lag time.Duration
 
 	// Webhooks says what becomes of the webhooks of the execution.
