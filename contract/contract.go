@@ -1,5 +1,6 @@
 // Package contract holds a store to what engine.Store, engine.Upkeep and the
-// lists promise, and to what the store in memory does.
+// lists promise, and to what the store in memory does; and a gateway's connector
+// to what pay.Gateway promises ([TestGateway]).
 //
 // A store's test is a [Fixture] and two calls:
 //
@@ -12,6 +13,8 @@
 // stand under an executor and a face. [TestHistories] runs the same seeded
 // histories of commands on several stores through the executor's Step: what
 // they answer and what is read from them must be the same, byte for byte.
+// [TestGateway] stands between a connector and its other side, counts requests on
+// the wire, and lets everything happen to them that a network can do.
 //
 // # What is not promised
 //
