@@ -119,6 +119,11 @@ func TestABatchCatchesUpWithWhatWasCommittedWhileItLoaded(t *testing.T) {
 			func(w *world, p *pay.Payment) pay.Command { return w.capture(p, 100, false) },
 			func(t fataler, w *world, p *pay.Payment) { w.do(t, w.capture(p, 100, false)) }, 1, 2,
 		},
+		{
+			"a capture of one that a notice came of", ways["authorized"],
+			func(w *world, p *pay.Payment) pay.Command { return w.capture(p, 100, false) },
+			func(t fataler, w *world, p *pay.Payment) { w.do(t, w.notice(p, "sevt_1", declined)) }, 1, 3,
+		},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			w := newWorld(prompt)

@@ -279,6 +279,37 @@ func (s *shop) checkPayments(t *rapid.T) {
 	}
 }
 
+// Money that moves between two places moves once, from where it was: statements
+// are read by people.
+func TestTransfersSayWhereMoneyWent(t *testing.T) {
+	w := newWorld(prompt)
+	p := w.succeeded(t)
+	w.check(t, p, "", declined)
+	w.do(t, w.resolve(p, true))
+	w.do(t, w.refund(p, 40))
+	w.answer(t, p, done(40))
+	w.check(t, p, "", declined)
+	w.do(t, w.resolve(p, false))
+	var moves []string
+	for _, tr := range w.transfers {
+		if tr.Reference != p.ID || w.at(p).Operation(tr.Operation) == nil {
+			t.Errorf("%s is of %s and %s", tr.ID, tr.Reference, tr.Operation)
+		}
+		moves = append(moves, fmt.Sprintf("%d %s > %s", tr.Amount, tr.From, tr.To))
+	}
+	wantStrings(t, "transfers", []string{
+		"100 gateway:g:clearing > merchant:default", // charged
+		"100 merchant:default > suspense",           // or not
+		"100 suspense > merchant:default",           // it was
+		"40 merchant:default > gateway:g:clearing",  // given back
+		"40 suspense > merchant:default",            // or not
+		"40 gateway:g:clearing > suspense",          // it was not
+	}, moves)
+	if o := w.last(p); o.Transfer != w.transfers[len(w.transfers)-1].ID {
+		t.Errorf("its last transfer is %s", o.Transfer)
+	}
+}
+
 // Whatever is done to payments and heard of them: no money is made or lost, the
 // books follow the operations, nothing is stuck, no command panics.
 func TestMoneyFollowsWhateverHappens(t *testing.T) {
