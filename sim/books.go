@@ -95,6 +95,26 @@ func (k *checker) agrees(p *pay.Payment, b *booking) {
 			b.merchant, p.ID, b.suspense, captured, refunded)
 	case p.Status != pay.NeedsReview && b.suspense != 0:
 		k.fail(conservation, "payment %s is %s, and %d of it is in suspense", p.ID, p.Status, b.suspense)
+	default:
+		for _, o := range p.Operations {
+			k.happened(p, o)
+		}
+	}
+}
+
+// happened holds what is known of an operation against the gateways' books. The
+// gateway may have called a charge off since, as a void has it.
+func (k *checker) happened(p *pay.Payment, o *pay.Operation) {
+	var executions []*execution
+	if in := k.gatewayOf(p).known[o.ID]; in != nil {
+		executions = in.executions
+	}
+	n := moved(executions)
+	switch {
+	case o.Outcome == pay.Done && n == 0, o.Outcome == pay.Declined && n > 0:
+		k.fail(agreement, "the %s %s is %s, and its gateway executed it %d times", o.Kind, o.ID, o.Outcome, n)
+	case (p.Status == pay.Failed || p.Status == pay.Canceled) && o == p.Charge() && slices.ContainsFunc(executions, (*execution).live):
+		k.fail(agreement, "payment %s is %s, and its gateway holds money for it", p.ID, p.Status)
 	}
 }
 

@@ -92,7 +92,7 @@ func (p *processor) send(d due, s *sending) {
 	}
 	p.witness.begins(s, d)
 	if p.chance(p.habits.pause, "sender paused before the first byte") {
-		s.stuck("sender: goes on", s.leave)
+		s.stuck(p.habits.skew, s.leave)
 		return
 	}
 	s.leave()

@@ -26,6 +26,9 @@ func (k *checker) settled() {
 	for _, s := range k.spanned {
 		k.inTime(s)
 	}
+	if left := k.disk.kept.matchable(); len(left) > 0 {
+		k.fail(liveness, "the notice %v is about the operation %s, and nobody looks into it", left[0].NoticeID, left[0].Operation)
+	}
 	k.references()
 	k.witness.heeds(0)
 }
@@ -43,12 +46,15 @@ func (k *checker) rests(p *pay.Payment, o *pay.Operation) {
 }
 
 // inTime checks that an operation came to its end within the time that its gateway
-// takes, not counting the time in which things went wrong, or in which the store's
-// clock stood still.
+// takes, not counting the time in which things went wrong, in which a sender was
+// stuck, or in which the store's clock stood still.
 func (k *checker) inTime(s *span) {
-	g := k.gatewayOf(k.disk.kept.payments[s.ref])
-	bound := g.promise.settles() + k.setBack
-	if took := s.till - max(s.since, k.calmSince); took > bound {
+	from := max(s.since, k.calmSince)
+	if t := k.witness.trails[s.operation]; t != nil {
+		from = max(from, t.stopped)
+	}
+	bound := k.gatewayOf(k.disk.kept.payments[s.ref]).promise.settles() + k.setBack
+	if took := s.till - from; took > bound {
 		k.fail(liveness, "the operation %s had no outcome for %v after faults had stopped, more than %v", s.operation, took, bound)
 	}
 }

@@ -2,36 +2,61 @@
 // checks after every step that it keeps its promises.
 //
 // A history is one seed: a few clients of a few tenants, a network, a server and
-// a disk, all in one event loop that owns time and luck. The server is the real
-// engine.Step with the real once and ledger; what is played is everything
-// around it. Clients send transfers, holds and their ends, retry with the same
-// key after timeouts, send twice at once, use a key for another request, give
-// up, and come back when the window is over, a tick before and a tick after. The
-// network loses, delays and doubles. The disk refuses, fills up, loses an answer
-// after it wrote, writes long after it was given up, and forgets in a crash what
-// was not synced. Clocks jump.
+// a disk, gateways and a processor, all in one event loop that owns time and luck.
+// The server is the real engine.Step with the real once, ledger and pay; what is
+// played is everything around it. Clients send transfers, holds and their ends,
+// and payments, confirmations, captures in parts, cancellations and refunds. They
+// retry with the same key after timeouts, send twice at once, use a key for
+// another request, forget a key and buy the same with another one, give up, and
+// come back when the window is over, a tick before and a tick after. The network
+// loses, delays and doubles. The disk refuses, fills up, loses an answer after it
+// wrote, writes long after it was given up, and forgets in a crash what was not
+// synced. Clocks jump.
+//
+// Gateways keep what they declare, which may be nothing: some do an operation once
+// within a window, others whenever it arrives; some can be asked, others cannot,
+// and one says that its lookup is further behind than it should be. On the way to
+// them requests and answers are lost, late, broken and garbled; they decline, ask
+// the customer to act, are slow, are down. Their webhooks come before an answer,
+// after it, instead of it, against it, twice, in any order, to the wrong tenant, or
+// not at all. The processor does with events what package processor does with
+// goroutines. It is paused at any point, and dies with the server between any two
+// steps; who comes after it takes over.
 //
 // # What is promised
 //
 // The same seed gives the same history, event for event, in every process: no
 // goroutine, no wall clock, no map is asked for its order. The trace hash says
-// so. After every commit, every answer and every crash these are checked:
+// so. After every commit, every answer, every send and every crash these are
+// checked:
 //
 //   - a key that was answered gets that answer, byte for byte, until its window
-//     is over by the store's clock, and is refused from then on;
+//     is over by the store's clock, and is refused from then on; that there is no
+//     answer yet is never kept;
 //   - a key has at most one effect, and exactly the one that was asked for once
 //     a client saw a 2xx; a client that saw "nothing began" is right;
-//   - debits equal credits, balances are the fold of their entries, and no entry
-//     changes or vanishes once it was acknowledged;
+//   - by the gateways' books an operation is executed at most once, no more of a
+//     payment is captured than it is of, no more given back than was captured, no
+//     two authorizations of it are live, and an order is charged once; nothing is
+//     sent that the store does not have, under any id but its own, or a second
+//     time unless that is legal by the loop's clock and the gateway's promises;
+//   - debits equal credits, balances are the fold of their entries, no entry
+//     changes or vanishes once it was acknowledged, and what the merchant and
+//     suspense have of a payment is what the gateways captured and did not give
+//     back;
+//   - what is known of a payment only grows, and what a gateway answered is in
+//     the store;
 //   - what a tenant sees depends on that tenant's requests only;
-//   - when faults stop, every client gets its answer and nothing is left over,
-//     and package audit finds the store in order.
+//   - when faults stop, every client gets its answer, every payment comes to its
+//     end in the time that its gateway takes, a human is called only where there
+//     was a cause, nothing is left over, and package audit finds the store in
+//     order.
 //
 // # What is not promised
 //
-// A real disk, SQL, HTTP, goroutines and the Executor with its memory of recent
-// answers are not in here: the crash tests of the program and the contract suite
-// are for those.
+// A real disk, SQL, HTTP, goroutines, the Executor with its memory of recent
+// answers and the Processor itself are not in here: the crash tests of the program
+// and the contract suite are for those.
 package sim
 
 import (

@@ -99,15 +99,15 @@ func (s *sending) timeout() pay.Finding {
 // while to say so.
 func (s *sending) stop(f pay.Finding) {
 	if s.chance(s.habits.pause, "sender paused") {
-		s.stuck("sender: goes on", func() { s.end(f) })
+		s.stuck(pick(s.loop, s.habits.skew, 40*time.Minute), func() { s.end(f) })
 		return
 	}
 	s.end(f)
 }
 
 // stuck lets a while pass, and then goes on if nothing has ended it.
-func (s *sending) stuck(name string, run func()) {
-	s.within(s.between(0, s.habits.skew), name, run)
+func (s *sending) stuck(most time.Duration, run func()) {
+	s.within(s.between(0, most), "sender: goes on", run)
 }
 
 func (s *sending) end(f pay.Finding) {
