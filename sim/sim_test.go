@@ -29,7 +29,7 @@ func TestNothingIsFoundWhereNothingIsWrong(t *testing.T) {
 		happened[kind] = r.FaultKinds[kind]
 	}
 	for what, n := range happened {
-		if n < 20 {
+		if n < 10 {
 			t.Errorf("only %d %s in %d histories", n, what, r.Histories)
 		}
 	}
