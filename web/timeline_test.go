@@ -106,7 +106,7 @@ func TestPagesOfRefunds(t *testing.T) {
 		}
 	}
 	var ids []string
-	for next := "?limit=3"; next != ""; {
+	for next := "?limit=3"; next != "" && len(ids) <= 7; {
 		a := h.do("GET", "/v1/payments/"+id+"/refunds"+next, "")
 		var page struct {
 			Data []struct{ ID string }
