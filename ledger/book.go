@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/oncepay/oncepay/internal/id"
@@ -198,7 +199,21 @@ func (m move) plan(from, to *Account) (debit, credit Balance, err error) {
 	if !ok1 || !ok2 {
 		return debit, credit, refuse(BalanceOverflow, "/amount", "a balance would leave the range of 64-bit integers")
 	}
+	if m.begins() && (from.lacksRoom(debit) || to.lacksRoom(credit)) {
+		return debit, credit, refuse(BalanceOverflow, "/amount", "payments are booked on this account: half of the range of 64-bit integers is kept for them")
+	}
 	return debit, credit, nil
+}
+
+// begins says whether a client asks for the move, and it could still be refused.
+func (m move) begins() bool { return m.transfer.Operation == "" && (m.kind == Move || m.kind == Hold) }
+
+// lacksRoom says whether a balance would leave too little room for payments, which
+// have moved already and cannot be refused. Rows that no payment is booked on have
+// all the room there is.
+func (a *Account) lacksRoom(after Balance) bool {
+	const room = math.MaxInt64 / 2
+	return (after.Posted+after.Incoming > room || after.Available() < -room) && IsReserved(a.ID)
 }
 
 // apply writes the two entries of a move that was planned.

@@ -28,7 +28,7 @@ func Candidates(r Ref, c money.Currency) [2]Ref {
 
 // Post makes the transfer. It panics where no account can take it, which
 // IsReserved keeps from happening, or where a balance would overflow, which takes
-// nine million of the largest payments.
+// four million of the largest payments: clients leave them half of the range.
 func (b *Book) Post(m Moment, p Posting) *Transfer {
 	from, to := b.reserved(m, p, p.From), b.reserved(m, p, p.To)
 	c := CreateTransfer{

@@ -217,3 +217,37 @@ func TestAPostingThatNoAccountTakesIsADefect(t *testing.T) {
 		})
 	}
 }
+
+// A payment that was captured cannot be refused for want of room in a balance, so
+// clients leave it some.
+func TestClientsLeavePaymentsRoom(t *testing.T) {
+	const room = math.MaxInt64 / 2
+	for _, row := range []struct {
+		sentence string
+		from, to string
+		amount   int64
+		pending  bool
+		refused  bool
+	}{
+		{"all that is theirs", "world", "merchant:default", room - 100, false, false},
+		{"one more into the merchant's account", "world", "merchant:default", room - 99, false, true},
+		{"one more that is held", "world", "merchant:default", room - 99, true, true},
+		{"one more out of clearing", "gateway:g:clearing", "world", room - 99, false, true},
+		{"accounts of their own may be filled", "world", "alice", math.MaxInt64, false, false},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			w := newWorld()
+			w.post(t, charged(100, "EUR"))
+			for _, id := range []string{"world", "alice"} {
+				w.do(t, ledger.OpenAccount{Ref: ref(id), Currency: "EUR", Floor: ledger.Floor{None: true}})
+			}
+			c := ledger.CreateTransfer{Tenant: tenant, From: row.from, To: row.to, Amount: row.amount, Currency: "EUR", Pending: row.pending}
+			if row.refused {
+				w.refuse(t, c, ledger.BalanceOverflow, "/amount")
+			} else {
+				w.do(t, c)
+			}
+			w.post(t, charged(math.MaxInt64/4, "EUR")) // there is room for it
+		})
+	}
+}

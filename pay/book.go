@@ -334,18 +334,40 @@ func (b *Book) writePayment(p *Payment, m ledger.Moment) {
 		r = &row[Payment]{}
 		b.payments[p.Ref] = r
 	}
-	before := p.Status
+	before := p.look()
+	if len(r.before) > 0 {
+		before.action, before.failure = r.before[0].ActionURL, r.before[0].Failure
+	}
 	p.derive()
-	p.UpdatedAt = m.Now
+	if p.look() != before { // else a client sees the same, and reads the same bytes
+		p.UpdatedAt = m.Now
+	}
 	r.writes++
 	if !r.dirty {
 		r.value, r.dirty = p, true
 		p.Version++
 		b.changes.Payments = append(b.changes.Payments, p)
 	}
-	if p.Status != before {
-		b.emit(p, m, before == 0)
+	if p.Status != before.status {
+		b.emit(p, m, before.status == 0)
 	}
+}
+
+// look is what a client sees of a payment that can change.
+type look struct {
+	status             Status
+	inDoubt            bool
+	captured, refunded int64
+	action             string
+	failure            Failure
+}
+
+func (p *Payment) look() look {
+	l := look{status: p.Status, inDoubt: p.InDoubt, captured: p.Captured, refunded: p.Refunded}
+	if charge := p.Charge(); charge != nil {
+		l.action, l.failure = charge.ActionURL, charge.Failure
+	}
+	return l
 }
 
 func (b *Book) writeReference(f *Reference) {

@@ -43,9 +43,12 @@ const (
 	// card messages holds (ISO 8583, field 4: n 12).
 	MaxAmount = 999_999_999_999
 
-	// MaxOperations is how many operations a payment has at most: they are loaded
-	// and written with it, all of them.
+	// MaxOperations is how many operations a payment has at most that happened, or
+	// may have: they are loaded with it, all of them. As many again may have been
+	// declined, and so that money which is reserved can always be released, voids
+	// have places of their own.
 	MaxOperations = 100
+	maxVoids      = 20
 )
 
 // Payment is what a client wants paid, and all that was done for it.
@@ -76,7 +79,7 @@ type Payment struct {
 	Refunded int64 // what gateways said they gave back
 
 	CreatedAt time.Time
-	UpdatedAt time.Time
+	UpdatedAt time.Time // when it last changed for a client
 
 	Version int64 // 1 when made; grows by one with every commit that changes it
 }

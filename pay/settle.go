@@ -25,8 +25,8 @@ func (b *Book) begin(p *Payment, o *Operation, m ledger.Moment, a Ask, v Verb) (
 		return Result{}, refuse(ledger.Unavailable, "", "the gateway %s is not configured at this server", p.Gateway)
 	case terms.Closed != "":
 		return Result{}, refuse(ledger.Unavailable, "", "%s", terms.Closed)
-	case len(p.Operations) >= MaxOperations:
-		return Result{}, refuse(ledger.StateConflict, "", "a payment has at most %d operations", MaxOperations)
+	case p.isFull(o.Kind):
+		return Result{}, refuse(ledger.StateConflict, "", "a payment has at most %d captures and refunds, and as many that were declined", MaxOperations)
 	}
 	o.ID, o.CreatedAt, o.UpdatedAt = m.IDs.New(o.Kind.prefix(), m.Now), m.Now, m.Now
 	o.Key, o.Asked, o.RequestID = a.Key.ID, v, a.RequestID
@@ -41,6 +41,20 @@ func (b *Book) begin(p *Payment, o *Operation, m ledger.Moment, a Ask, v Verb) (
 		b.emitRefund(p, o, m, "created")
 	}
 	return Result{Verb: v, Payment: p, Operation: o, Interim: true, Order: order}, nil
+}
+
+// isFull says whether a payment has no place for one more operation of a kind.
+func (p *Payment) isFull(k Kind) bool {
+	live := 0
+	for _, o := range p.Operations {
+		if o.Outcome != Declined {
+			live++
+		}
+	}
+	if k == Void {
+		return len(p.Operations) >= 2*MaxOperations+maxVoids
+	}
+	return live >= MaxOperations || len(p.Operations) >= 2*MaxOperations
 }
 
 // send writes a send down: who, until when, and how often. What checks have told

@@ -96,8 +96,8 @@ func doubtful(p *pay.Payment) (all []*pay.Operation) {
 			all = append(all, o)
 		}
 	}
-	if len(all) == 0 && p.Charge() != nil {
-		all = append(all, p.Charge())
+	if len(all) == 0 { // what is settled may have been settled wrongly, by the gateway or by a human
+		return p.Operations
 	}
 	return all
 }
