@@ -7,8 +7,10 @@ import (
 	"net/url"
 	"os/user"
 	"regexp"
+	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -150,11 +152,18 @@ func yes(b bool) string {
 	return "no"
 }
 
+// orDash is a text that somebody else wrote, for a table: "-" if there is none. A
+// terminal obeys what is not printed.
 func orDash(s string) string {
 	if s == "" {
 		return "-"
 	}
-	return s
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '\uFFFD'
+	}, s)
 }
 
 // rawJSON is JSON that is printed as it is.
