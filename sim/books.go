@@ -124,10 +124,13 @@ func (k *checker) waitsForHuman(p *pay.Payment) bool {
 }
 
 // unheard says whether a customer's decision may be unknown for good: the gateway
-// cannot be asked, or was not for long enough.
+// cannot be asked, or it was and did not answer, or not for long enough.
 func (k *checker) unheard(p *pay.Payment) bool {
-	g := k.gatewayOf(p)
-	return p.Status == pay.RequiresAction && (!g.promise.lookup || k.lost)
+	g, charge := k.gatewayOf(p), p.Charge()
+	if p.Status != pay.RequiresAction {
+		return false
+	}
+	return !g.promise.lookup || k.lost || k.witness.trails[charge.ID].blank > g.known[charge.ID].executions[0].decided()
 }
 
 // booking is what the ledger has of a payment.

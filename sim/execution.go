@@ -27,6 +27,9 @@ type state struct {
 
 func (e *execution) outcome() pay.Outcome { return e.states[len(e.states)-1].outcome }
 
+// decided is when it came to stand as it does.
+func (e *execution) decided() time.Duration { return e.states[len(e.states)-1].since }
+
 // live says whether money is, or may still be, reserved or taken by a charge.
 func (e *execution) live() bool { return e.outcome() != pay.Declined && !e.voided }
 

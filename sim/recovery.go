@@ -3,6 +3,7 @@ package sim
 import (
 	"time"
 
+	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/pay"
 )
 
@@ -129,7 +130,12 @@ func (p *processor) match() {
 	p.matching = false
 	for _, n := range p.disk.kept.matchable() {
 		take := pay.TakeNotice{Notice: n, House: p.house()}
-		if p.server.order("matches "+n.ID, n.Tenant, take, nil); p.over() {
+		again := func(o *engine.Outcome) {
+			if o.Err != nil {
+				p.matchSoon()
+			}
+		}
+		if p.server.order("matches "+n.ID, n.Tenant, take, again); p.over() {
 			return
 		}
 	}

@@ -39,6 +39,7 @@ type trail struct {
 	asked   bool          // since the last send began the gateway was asked, and it settled nothing
 	missed  bool          // and it did not find the operation,
 	absent  time.Duration // in what was there at that time
+	blank   time.Duration // when a check began last that was not answered
 	heard   []heard       // what this life of the server was told
 	lied    bool          // the gateway said what is not so, where that counts
 }
@@ -180,6 +181,9 @@ func (k *witness) asked(a *asking, f pay.Finding) {
 	if f.Outcome != pay.Unknown {
 		t.heard = append(t.heard, heard{f, k.now})
 		return
+	}
+	if !f.Absent {
+		t.blank = a.began
 	}
 	if a.began < t.begun {
 		return // it says nothing of the last send

@@ -134,8 +134,8 @@ func (w *world) chance(perMille int, kind string) bool {
 
 // crashes says whether the server crashes here, and if so it has.
 func (w *world) crashes(perMille int, where string) bool {
-	if !w.chance(perMille, "crash") {
-		return false
+	if w.server.step == nil || !w.chance(perMille, "crash") {
+		return false // who is down already does not crash again
 	}
 	w.note("crash", fmt.Sprintf("%s, %d commits not synced", where, len(w.disk.unsynced)))
 	w.server.crash()
