@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,7 +37,7 @@ func TestKilledServerChargesOnce(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	program := buildForCrashes(t)
-	gw := startSandbox(t, program, "--hostile")
+	gw := startSandbox(t, program, "--hostile", "--timeout=1s", "--in-flight=1s") // so that the test need not wait as long
 	w := &till{
 		crashWorld: crashWorld{program: program, dir: t.TempDir(), args: []string{"--sandbox=" + gw.url}},
 		sandbox:    gw.url, luck: rand.New(rand.NewPCG(seed, 1)), seed: seed,
@@ -44,7 +45,7 @@ func TestKilledServerChargesOnce(t *testing.T) {
 	hits, inFlight := 0, 0
 	s := w.start(t)
 	for cycle := range paymentCrashes {
-		w.trade(t, s, cycle, time.Duration(100+w.luck.IntN(400))*time.Millisecond)
+		w.trade(t, s, cycle, time.Duration(50+w.luck.IntN(350))*time.Millisecond)
 		s.killed(t)
 		if n := w.intents(t); n > 0 {
 			hits++
@@ -104,16 +105,18 @@ type till struct {
 
 	mu      sync.Mutex
 	orders  []*paidOrder
-	charged int // orders that the gateway's books have a charge of
+	charged int // orders that the gateway's books have money of
 }
 
-// paidOrder is one order, and what its client knows of it.
+// paidOrder is one order: what its client wants done, and what it knows of it.
 type paidOrder struct {
-	crashOp
-	amount int64
-	method string
-	id     string // of the payment, once it was told
-	refund *crashOp
+	crashOp         // creates the payment and confirms it
+	wants   string  // "charge", "capture", "cancel" or "refund"
+	method  string  // how the gateway behaves when it is charged
+	amount  int64   // of the payment
+	part    int64   // that is given back
+	id      string  // of the payment, once it was told
+	then    crashOp // what follows when it is paid: a capture, a cancel, a refund
 }
 
 // orderMethods is a bad day: most of it is between an intent and its record.
@@ -123,17 +126,45 @@ var orderMethods = []string{
 }
 
 func (w *till) order(cycle, client, n int, luck *rand.Rand) *paidOrder {
-	o := &paidOrder{amount: 1 + luck.Int64N(10000), method: orderMethods[luck.IntN(len(orderMethods))]}
+	o := &paidOrder{
+		amount: 2 + luck.Int64N(10000), method: orderMethods[luck.IntN(len(orderMethods))],
+		wants: [...]string{"charge", "charge", "capture", "cancel", "refund"}[luck.IntN(5)],
+	}
+	manual, later := "automatic", orderMethods[luck.IntN(len(orderMethods))]
+	if o.wants == "capture" || o.wants == "cancel" {
+		manual = "manual"
+	}
+	if later == "pm_declined" { // what follows is carried out in the end
+		later = "pm_ok"
+	}
 	o.key, o.path = fmt.Sprintf("o-%d-%d-%d-%d", w.seed, cycle, client, n), "/v1/payments"
-	o.body = fmt.Sprintf(`{"amount":%d,"currency":"EUR","payment_method":%q,"reference":%q,"confirm":true}`, o.amount, o.method, o.key)
+	o.body = fmt.Sprintf(`{"amount":%d,"currency":"EUR","payment_method":%q,"reference":%q,"confirm":true,"capture_method":%q,`+
+		`"gateway_options":{"capture":%[5]q,"void":%[5]q,"refund":%[5]q}}`, o.amount, o.method, o.key, manual, later)
+	o.part = 1 + luck.Int64N(o.amount)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.orders = append(w.orders, o)
 	return o
 }
 
-// trade has all clients order until the server is killed under them. Some ask
-// again for what they have no answer to.
+// next is what the order's client asks next, nil if it has all its answers.
+func (o *paidOrder) next() *crashOp {
+	switch {
+	case o.status == 0:
+		return &o.crashOp
+	case o.wants == "charge" || o.status != http.StatusCreated || o.then.status != 0:
+		return nil
+	case o.wants == "refund":
+		o.then.path, o.then.body = "/v1/payments/"+o.id+"/refunds", fmt.Sprintf(`{"amount":%d}`, o.part)
+	default:
+		o.then.path = "/v1/payments/" + o.id + "/" + o.wants
+	}
+	o.then.key = o.key + "-" + o.wants
+	return &o.then
+}
+
+// trade has all clients order until the server is killed under them. Some go on
+// with what they have no answer to.
 func (w *till) trade(t *testing.T, s *crashServer, cycle int, d time.Duration) {
 	t.Helper()
 	var stop atomic.Bool
@@ -143,10 +174,12 @@ func (w *till) trade(t *testing.T, s *crashServer, cycle int, d time.Duration) {
 		s.clients.Go(func() {
 			for n := 0; !stop.Load(); n++ {
 				if len(open) > 0 && luck.IntN(3) == 0 {
-					w.ask(s, open[luck.IntN(len(open))], "0")
+					w.goOn(t, s, open[luck.IntN(len(open))], "0")
 					continue
 				}
-				w.ask(s, w.order(cycle, client, n, luck), "1")
+				o := w.order(cycle, client, n, luck)
+				w.goOn(t, s, o, "1")
+				w.goOn(t, s, o, "1")
 			}
 		})
 	}
@@ -158,42 +191,52 @@ func (w *till) trade(t *testing.T, s *crashServer, cycle int, d time.Duration) {
 	s.clients.Wait()
 }
 
-// open are the orders without a final answer.
+// open are the orders without all of their answers.
 func (w *till) open() (open []*paidOrder) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, o := range w.orders {
-		if o.status == 0 {
+		if o.next() != nil {
 			open = append(open, o)
 		}
 	}
 	return open
 }
 
-// ask sends an order, and keeps a final answer; one that was had must come again.
-func (w *till) ask(s *crashServer, o *paidOrder, wait string) error {
-	status, header, body, err := s.postWaiting(&o.crashOp, wait)
-	if err != nil {
-		return err
+// goOn asks for what an order has no answer to.
+func (w *till) goOn(t *testing.T, s *crashServer, o *paidOrder, wait string) {
+	w.mu.Lock()
+	op := o.next()
+	w.mu.Unlock()
+	if op != nil {
+		w.ask(t, s, o, op, wait)
 	}
-	if status == http.StatusConflict || status == http.StatusAccepted || status >= 500 {
-		return fmt.Errorf("%s: %d %s", o.key, status, body)
+}
+
+// ask sends a request, and keeps a final answer; one that was had must come again.
+// It says whether there was one.
+func (w *till) ask(t *testing.T, s *crashServer, o *paidOrder, op *crashOp, wait string) bool {
+	status, header, body, err := s.postWaiting(op, wait)
+	if err != nil || status == http.StatusAccepted || status == http.StatusConflict || status >= 500 {
+		return false // the server is gone, or it is not known yet
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if o.status != 0 && (o.status != status || !bytes.Equal(o.answer, body) || header.Get("Idempotency-Replayed") == "") {
-		return fmt.Errorf("%s: was answered %d %s, is now %d %s", o.key, o.status, o.answer, status, body)
+	if op.status != 0 && (op.status != status || !bytes.Equal(op.answer, body) || header.Get("Idempotency-Replayed") == "") {
+		t.Errorf("%s: was answered %d %s, is now %d %s", op.key, op.status, op.answer, status, body)
 	}
-	o.status, o.answer = status, body
+	op.status, op.answer = status, body
 	var p struct {
 		ID      string
-		Payment struct{ ID string }
+		Payment json.RawMessage
 	}
 	if err := json.Unmarshal(body, &p); err != nil {
-		return err
+		t.Errorf("%s: %v", op.key, err)
 	}
-	o.id = p.ID + p.Payment.ID
-	return nil
+	if op == &o.crashOp && status == http.StatusCreated {
+		o.id = p.ID
+	}
+	return true
 }
 
 // intents counts the operations of a store whose server was killed that were
@@ -221,101 +264,107 @@ func (w *till) intents(t *testing.T) (n int) {
 	return n
 }
 
-// settle asks until every order has its final answer.
+// settle asks until every order has all of its answers.
 func (w *till) settle(t *testing.T, s *crashServer) {
 	t.Helper()
-	deadline := time.Now().Add(40 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	for {
 		open := w.open()
 		if len(open) == 0 {
 			return
 		}
 		if time.Now().After(deadline) {
-			status, _, body, err := s.postWaiting(&open[0].crashOp, "0")
-			t.Fatalf("%d orders have no final answer, the first is %s (%s): %d %s %v", len(open), open[0].key, open[0].method, status, body, err)
+			op := open[0].next()
+			status, _, body, err := s.postWaiting(op, "0")
+			t.Fatalf("%d orders are not settled, the first is %s (%s): %d %s %v", len(open), op.key, open[0].body, status, body, err)
 		}
-		queue := make(chan *paidOrder)
-		for range crashClients {
-			s.clients.Go(func() {
-				for o := range queue {
-					w.ask(s, o, "5") // what is not final is asked for again
-				}
-			})
-		}
-		for _, o := range open {
-			queue <- o
-		}
-		close(queue)
-		s.clients.Wait()
+		w.each(s, open, func(o *paidOrder) { w.goOn(t, s, o, "5") }) // what is not final is asked for again
 	}
+}
+
+// each has all clients do something for orders.
+func (w *till) each(s *crashServer, orders []*paidOrder, do func(*paidOrder)) {
+	queue := make(chan *paidOrder)
+	for range crashClients {
+		s.clients.Go(func() {
+			for o := range queue {
+				do(o)
+			}
+		})
+	}
+	for _, o := range orders {
+		queue <- o
+	}
+	close(queue)
+	s.clients.Wait()
 }
 
 // judge compares every order with the gateway's books, and the ledger with both.
 func (w *till) judge(t *testing.T, s *crashServer) {
 	t.Helper()
-	var captured atomic.Int64
-	var charged atomic.Int64
-	queue := make(chan *paidOrder)
-	for range crashClients {
-		s.clients.Go(func() {
-			for o := range queue {
-				n, sum := w.judgeOrder(t, s, o)
-				charged.Add(n)
-				captured.Add(sum)
-			}
-		})
-	}
-	for _, o := range w.orders {
-		queue <- o
-	}
-	close(queue)
-	s.clients.Wait()
+	var kept, charged atomic.Int64
+	w.each(s, w.orders, func(o *paidOrder) {
+		if sum := w.judgeOrder(t, s, o); sum > 0 {
+			charged.Add(1)
+			kept.Add(sum)
+		}
+	})
 	w.charged = int(charged.Load())
 	var merchant struct{ Balance struct{ Posted int64 } }
-	if err := s.get("/v1/accounts/merchant:default", &merchant); err != nil || merchant.Balance.Posted != captured.Load() {
-		t.Errorf("the gateway's books have %d, the ledger %d (%v)", captured.Load(), merchant.Balance.Posted, err)
+	if err := s.get("/v1/accounts/merchant:default", &merchant); err != nil || merchant.Balance.Posted != kept.Load() {
+		t.Errorf("the gateway's books have %d, the ledger %d (%v)", kept.Load(), merchant.Balance.Posted, err)
 	}
 }
 
-// judgeOrder asks for an order's answer again, and looks for its charges.
-func (w *till) judgeOrder(t *testing.T, s *crashServer, o *paidOrder) (n, captured int64) {
-	if err := w.ask(s, o, "0"); err != nil {
-		t.Error(err)
-	}
-	charges, err := w.charges(o.id)
-	want := 1
-	if o.method == "pm_declined" {
-		want = 0
-	}
-	if err != nil || len(charges) != want {
-		t.Errorf("%s (%s, %s, answered %d %s) has the charges %v %v", o.key, o.method, o.id, o.status, o.answer, charges, err)
-		return 0, 0
-	}
-	for _, c := range charges {
-		if captured += c; c != o.amount {
-			t.Errorf("%s of %d is charged %d", o.key, o.amount, c)
+// judgeOrder asks for an order's answers again, and looks for its charges. It
+// returns what the merchant has of it.
+func (w *till) judgeOrder(t *testing.T, s *crashServer, o *paidOrder) (kept int64) {
+	for _, op := range []*crashOp{&o.crashOp, &o.then} {
+		if op.status != 0 && !w.ask(t, s, o, op, "0") {
+			t.Errorf("%s was answered %d %s and has no answer now", op.key, op.status, op.answer)
 		}
 	}
-	return int64(len(charges)), captured
+	charges, err := w.charges(o)
+	var want []gatewayCharge
+	if o.status == http.StatusCreated {
+		want = []gatewayCharge{{Amount: o.amount, Captured: o.amount}}
+		switch o.wants {
+		case "cancel":
+			want[0].Captured = 0
+		case "refund":
+			want[0].Refunded = o.part
+		}
+	}
+	if err != nil || !slices.Equal(charges, want) {
+		t.Errorf("%s (%s, %s) has the charges %+v, want %+v: %d %s, then %d %s %v",
+			o.key, o.wants, o.body, charges, want, o.status, o.answer, o.then.status, o.then.answer, err)
+	}
+	for _, c := range charges {
+		kept += c.Captured - c.Refunded
+	}
+	return kept
 }
 
-// charges are what the gateway captured of a payment, charge by charge.
-func (w *till) charges(payment string) (captured []int64, err error) {
-	resp, err := http.Get(w.sandbox + "/sandbox/charges?payment=" + payment)
+// gatewayCharge is a charge or an authorization in the gateway's books.
+type gatewayCharge struct {
+	Amount   int64
+	Captured int64 `json:"amount_captured"`
+	Refunded int64 `json:"amount_refunded"`
+}
+
+// charges are what the gateway has of an order.
+func (w *till) charges(o *paidOrder) ([]gatewayCharge, error) {
+	if o.id == "" { // declined: its payment is in the answer, and has no charges
+		return nil, nil
+	}
+	resp, err := http.Get(w.sandbox + "/sandbox/charges?payment=" + o.id)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	var list struct {
-		Data []struct {
-			Captured int64 `json:"amount_captured"`
-		}
-	}
+	var list struct{ Data []gatewayCharge }
 	err = json.NewDecoder(resp.Body).Decode(&list)
-	for _, c := range list.Data {
-		captured = append(captured, c.Captured)
-	}
-	return captured, err
+	return list.Data, err
 }
 
 // postWaiting is post that waits for a final answer as long as it is told.
