@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/url"
 	"os/user"
 	"regexp"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -15,6 +17,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/jcs"
+	"github.com/oncepay/oncepay/money"
 	"github.com/oncepay/oncepay/pay"
 	"github.com/oncepay/oncepay/store/sqlite"
 )
@@ -36,11 +40,12 @@ func paymentsListCommand(p *program) *cobra.Command {
 		Use:   "list",
 		Short: "List payments, the newest first",
 		Example: `  oncepay payments list --in-doubt
+  oncepay payments list --reference 4711
   oncepay payments list --tenant shop --status needs_review`,
 	}
 	settings := p.settings(cmd, "store")
-	tenant := cmd.Flags().String("tenant", "", "`name` of the tenant whose payments to list; needed but for --in-doubt")
-	inDoubt := cmd.Flags().Bool("in-doubt", false, "only those whose outcome is not known, of every tenant if none is named")
+	tenant := cmd.Flags().String("tenant", "", "only those of the tenant with this `name`")
+	inDoubt := cmd.Flags().Bool("in-doubt", false, "only those whose outcome is not known")
 	status := cmd.Flags().String("status", "", "only those with this `status`, such as needs_review")
 	reference := cmd.Flags().String("reference", "", "only those of this `order`")
 	limit := cmd.Flags().Int("limit", 100, "how many at most")
@@ -52,8 +57,6 @@ func paymentsListCommand(p *program) *cobra.Command {
 			return err
 		case *limit < 1:
 			return usagef("--limit: %d is not 1 or more", *limit)
-		case *tenant == "" && (!*inDoubt || *status != "" || *reference != ""):
-			return usagef("--tenant is required, such as --tenant shop; --in-doubt alone lists those of every tenant")
 		}
 		return p.reading(cmd.Context(), settings, func(r *sqlite.View) error {
 			list, err := listPayments(cmd.Context(), r, *tenant, f, *limit)
@@ -80,17 +83,32 @@ func paymentFilter(status, reference string, inDoubt bool) (f engine.PaymentFilt
 	return f, nil
 }
 
-// listPayments reads pages until there are enough.
+// listPayments lists those of a tenant, or of every one.
 func listPayments(ctx context.Context, r *sqlite.View, tenant string, f engine.PaymentFilter, limit int) (all []*pay.Payment, err error) {
+	tenants := []string{tenant}
+	if tenant == "" {
+		if tenants, err = r.Tenants(ctx); err != nil {
+			return nil, err
+		}
+	}
+	for _, tenant := range tenants {
+		some, err := listTenant(ctx, r, tenant, f, limit)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+		slices.SortFunc(all, func(a, b *pay.Payment) int { return cmp.Compare(b.ID, a.ID) }) // ids grow with time
+		all = all[:min(len(all), limit)]
+	}
+	return all, nil
+}
+
+// listTenant reads pages until there are enough.
+func listTenant(ctx context.Context, r *sqlite.View, tenant string, f engine.PaymentFilter, limit int) (all []*pay.Payment, err error) {
 	page := engine.Page{}
 	for {
-		var list engine.List[*pay.Payment]
 		page.Limit = min(100, limit-len(all))
-		if tenant == "" {
-			list, err = r.Doubtful(ctx, page)
-		} else {
-			list, err = r.Payments(ctx, tenant, f, page)
-		}
+		list, err := r.Payments(ctx, tenant, f, page)
 		all = append(all, list.Items...)
 		if page.Cursor = list.Next; err != nil || page.Cursor == "" || len(all) >= limit {
 			return all, err
@@ -126,7 +144,7 @@ func (p *program) printPayments(list []*pay.Payment, asJSON bool) error {
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tTENANT\tSTATUS\tIN DOUBT\tAMOUNT\tREFERENCE\tCREATED\tWHY")
 	for _, m := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d %s\t%s\t%s\t%s\n", m.ID, m.Tenant, m.Status, yes(m.InDoubt), m.Amount, m.Currency,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", m.ID, m.Tenant, m.Status, yes(m.InDoubt), amount(m, m.Amount),
 			orDash(m.Reference), m.CreatedAt.UTC().Format(time.RFC3339), orDash(whyParked(m)))
 	}
 	return w.Flush()
@@ -138,11 +156,19 @@ func whyParked(m *pay.Payment) string {
 		if o.Parked != "" {
 			return o.Kind.String() + ": " + o.Parked
 		}
+		if o.Outcome == pay.Conflict && o.Epoch > 0 {
+			return o.Kind.String() + ": the gateway contradicts what was decided"
+		}
 		if o.Outcome == pay.Conflict {
 			return o.Kind.String() + ": the gateway contradicts itself"
 		}
 	}
 	return ""
+}
+
+// amount is an amount of a payment as people write it.
+func amount(m *pay.Payment, minor int64) string {
+	return money.Amount{Minor: minor, Currency: m.Currency}.String()
 }
 
 func yes(b bool) string {
@@ -171,17 +197,19 @@ type rawJSON []byte
 
 func (r rawJSON) MarshalJSON() ([]byte, error) { return r, nil }
 
-// paymentJSON is a payment as the API shows it, with its tenant.
+// paymentJSON is a payment as the API shows it, with its tenant and why a human
+// must decide.
 func paymentJSON(m *pay.Payment) rawJSON {
-	b := append([]byte(`{"tenant":"`), m.Tenant...) // its characters need no escapes
-	return append(append(b, `",`...), m.AppendJSON(nil)[1:]...)
+	b := jcs.AppendString([]byte(`{"tenant":`), m.Tenant)
+	b = jcs.AppendOptional(append(b, `,"why":`...), whyParked(m))
+	return append(append(b, ','), m.AppendJSON(nil)[1:]...)
 }
 
 func paymentsShowCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show a payment, its operations and what happened to it",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneID,
 	}
 	settings := p.settings(cmd, "store")
 	asJSON := jsonFlag(cmd)
@@ -205,6 +233,14 @@ func paymentsShowCommand(p *program) *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+// oneID wants the id of a payment and nothing else.
+func oneID(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usagef("%s wants the id of one payment, and was given %d; `oncepay payments list` shows ids", withoutProgram(cmd.CommandPath()), len(args))
+	}
+	return nil
 }
 
 func noSuchPayment(id string) error {
@@ -236,7 +272,8 @@ func (p *program) printPayment(m *pay.Payment, lines []pay.Line, asJSON bool) er
 		if o.DueAt != nil {
 			due = o.DueAt.Format(time.RFC3339)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\n", o.ID, o.Kind, o.Outcome, o.Amount, o.Moved, o.Sends, o.Checks, orDash(o.GatewayID), due)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n",
+			o.ID, o.Kind, o.Outcome, amount(m, o.Amount), amount(m, o.Moved), o.Sends, o.Checks, orDash(o.GatewayID), due)
 	}
 	fmt.Fprintln(w, "\nAT\tWHAT\tOPERATION\tDETAIL")
 	for _, l := range lines {
@@ -301,7 +338,7 @@ func paymentsCheckCommand(p *program) *cobra.Command {
 		Use:   "check ID",
 		Short: "Ask the gateway now what became of a payment",
 		Long:  `Ask the gateway now what became of a payment, and write down what it says. The running server does it: it knows the gateway.`,
-		Args:  cobra.ExactArgs(1),
+		Args:  oneID,
 	}
 	settings := p.settings(cmd, "store")
 	asJSON := jsonFlag(cmd)
@@ -322,12 +359,12 @@ func paymentsResolveCommand(p *program) *cobra.Command {
 not. Look at the gateway's own records first. The decision is written down with its evidence and who made it; money
 and answers follow it, and what the gateway says later is compared with it.`,
 		Example: `  oncepay payments resolve pay_01k… --as captured --evidence "settlement report of 2026-11-20, line 311"`,
-		Args:    cobra.ExactArgs(1),
+		Args:    oneID,
 	}
 	settings := p.settings(cmd, "store")
-	as := cmd.Flags().String("as", "", "`what` happened: captured or absent")
-	evidence := cmd.Flags().String("evidence", "", "`text`: what the decision rests on, 1 to 1000 characters")
-	operation := cmd.Flags().String("operation", "", "`id` of the operation, if more than one is in doubt")
+	as := cmd.Flags().String("as", "", "what happened, as a `word`: captured or absent")
+	evidence := cmd.Flags().String("evidence", "", "what the decision rests on: a `text` of 1 to 1000 characters")
+	operation := cmd.Flags().String("operation", "", "which operation, by its `id`, if more than one is in doubt")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		d := decision{Operation: *operation, As: *as, Evidence: *evidence, Actor: whoAmI()}

@@ -26,7 +26,7 @@ it has charged. It asks nobody who they are: keep it on loopback.`,
 		Example: `  oncepay sandbox --addr 127.0.0.1:8070 --books ./sandbox.db
   oncepay serve --dev --sandbox http://127.0.0.1:8070`,
 	}
-	addr := cmd.Flags().String("addr", "127.0.0.1:8070", "`host:port` to listen on")
+	addr := cmd.Flags().String("addr", "127.0.0.1:8070", "where to listen, `host:port`")
 	books := cmd.Flags().String("books", "./oncepay-data/sandbox.db", "`file` of its books")
 	hostile := cmd.Flags().Bool("hostile", false, "not idempotent: every send is one more charge, and its declared contract says so")
 	timeout := cmd.Flags().Duration("timeout", 3*time.Second, "how long it declares that callers wait for an answer")

@@ -89,7 +89,7 @@ func (r *Reader) begin(ctx context.Context) error {
 	case found == 0:
 		return fmt.Errorf("%w: it is empty", ErrForeign)
 	case found < known:
-		return fmt.Errorf("%w: it has schema version %d, this program reads %d; have its owner open it", ErrOlder, found, known)
+		return fmt.Errorf("%w: it has schema version %d, this program reads %d; run `oncepay migrate`, or start its server", ErrOlder, found, known)
 	default:
 		return checkVersion(found, known)
 	}

@@ -35,17 +35,40 @@ const selectNextTenant = "SELECT min(tenant) FROM payments WHERE tenant > ?"
 // it, whosever it is: for operators, never for clients. nil if there is none.
 func (p *pool) FindPayment(ctx context.Context, id string) (x *pay.Payment, err error) {
 	err = p.read(ctx, func(c *conn) error {
-		for tenant := ""; x == nil; { // a step for each tenant: an index of its own would cost every payment
-			if tenant, err = c.nextTenant(tenant); err != nil || tenant == "" {
-				return err
-			}
-			if x, err = findPayment(c, pay.Ref{Tenant: tenant, ID: id}); err != nil {
-				return err
-			}
-		}
-		return nil
+		return c.eachTenant(func(tenant string) (more bool, err error) {
+			x, err = findPayment(c, pay.Ref{Tenant: tenant, ID: id})
+			return x == nil, err
+		})
 	})
 	return x, wrap("find a payment", err)
+}
+
+// Tenants returns the tenants that have payments: for operators, never for
+// clients.
+func (p *pool) Tenants(ctx context.Context) (all []string, err error) {
+	err = p.read(ctx, func(c *conn) error {
+		return c.eachTenant(func(tenant string) (more bool, err error) {
+			all = append(all, tenant)
+			return true, nil
+		})
+	})
+	return all, wrap("tenants", err)
+}
+
+// eachTenant visits the tenants that have payments, a step of the index for each:
+// an index of its own would cost every payment.
+func (c *conn) eachTenant(visit func(tenant string) (more bool, err error)) error {
+	tenant, more := "", true
+	for more {
+		var err error
+		if tenant, err = c.nextTenant(tenant); err != nil || tenant == "" {
+			return err
+		}
+		if more, err = visit(tenant); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *conn) nextTenant(after string) (tenant string, err error) {
