@@ -41,12 +41,11 @@ func (c *Caller) call(ctx context.Context, l *line, method string, r Request, se
 	a, again := c.exchange(ctx, w, method, r, sent)
 	if a.Err != nil {
 		a.Err = why(ctx, began, a.Err)
-		w.abandon()
 	}
 	if again {
 		l.put(w)
 	} else {
-		w.Close()
+		w.drop()
 	}
 	return a
 }
@@ -54,6 +53,7 @@ func (c *Caller) call(ctx context.Context, l *line, method string, r Request, se
 // exchange writes a request and reads its answer. Again says that the connection
 // can carry another one.
 func (c *Caller) exchange(ctx context.Context, w *wire, method string, r Request, sent *atomic.Int64) (a Answer, again bool) {
+	w.tcp.forget(r.timeout())
 	release := w.hold(ctx)
 	a.Left, a.Err = c.write(w, method, r)
 	if a.Left {

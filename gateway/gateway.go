@@ -13,17 +13,21 @@
 // A send is one request at most: it is written to one connection, once, and no
 // redirect is followed. It is NeverLeft only if the kernel took none of its
 // bytes. Whatever else went wrong, it may have arrived: that is Unknown, never a
-// failure. A send that was
-// written down goes out, whatever the breaker says; the breaker, the rate and
-// the number in flight are asked before that, with [Caller.Closed]. Sends cannot
-// take the places of checks. Answers are bounded in size and time.
+// failure. Nothing of a
+// send leaves this machine after it was given up, or after its process has died,
+// of whatever: the connection is reset. A send that was written down goes out,
+// whatever the breaker says; the breaker, the rate and the number in flight are
+// asked before that, with [Caller.Closed]. Sends cannot take the places of
+// checks. Answers are bounded in size and time.
 //
 // # What is not promised
 //
 // Nothing is retried: only pay knows whether a repeat is legal. HTTP/1.1 is
 // spoken and nothing else: where many requests share a connection, what it wrote
 // does not tell which of them left. No proxy is used, whatever the environment
-// says.
+// says. What was on its way already when a process died may still arrive: how
+// long that can be is the gateway's contract. A machine that stops without a word
+// sends no reset, and nothing else.
 package gateway
 
 import (

@@ -44,7 +44,7 @@ type line struct {
 }
 
 func newLine(base *url.URL, cfg *tls.Config) *line {
-	l := &line{dialer: net.Dialer{Timeout: dialTimeout}, dials: make(chan struct{}, maxDials)}
+	l := &line{dialer: net.Dialer{Timeout: dialTimeout, Control: mortal}, dials: make(chan struct{}, maxDials)}
 	port := "80"
 	if base.Scheme == "https" {
 		port = "443"
@@ -70,7 +70,8 @@ type wire struct {
 // it whether a byte has left.
 type meter struct {
 	*net.TCPConn
-	wrote int64
+	wrote    int64
+	patience time.Duration // see forget
 }
 
 func (m *meter) Write(p []byte) (int, error) {
@@ -106,7 +107,7 @@ func (l *line) used() *wire {
 		if time.Since(w.since) < idleFor && w.silent() {
 			return w
 		}
-		w.Close()
+		w.part()
 	}
 	return nil
 }
@@ -131,7 +132,7 @@ func (l *line) put(w *wire) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed || len(l.idle) >= maxIdle {
-		w.Close()
+		w.part()
 		return
 	}
 	w.since = time.Now()
@@ -147,7 +148,7 @@ func (l *line) sweep() {
 	defer l.mu.Unlock()
 	old := 0
 	for old < len(l.idle) && time.Since(l.idle[old].since) >= idleFor {
-		l.idle[old].Close()
+		l.idle[old].part()
 		old++
 	}
 	l.idle = append([]*wire(nil), l.idle[old:]...)
@@ -162,7 +163,7 @@ func (l *line) close() {
 	defer l.mu.Unlock()
 	l.closed = true
 	for _, w := range l.idle {
-		w.Close()
+		w.part()
 	}
 	l.idle = nil
 	if l.broom != nil {
@@ -188,12 +189,17 @@ func (l *line) dial(ctx context.Context) (*wire, error) {
 	return &wire{Conn: secure, tcp: m}, nil
 }
 
-// abandon has the kernel forget what it has not delivered when the connection is
-// closed. It would try for a quarter of an hour otherwise, and a gateway's
-// contract says how long a request that was given up can be on its way.
-func (w *wire) abandon() {
-	w.tcp.SetLinger(0) // where that fails there is no connection any more
+// part closes a connection whose last answer came whole: nothing of ours is in
+// it any more.
+func (w *wire) part() {
+	w.tcp.SetLinger(-1) // a reset would do no harm, but look like one
+	w.Close()
 }
+
+// drop closes a connection of which the kernel may still hold something: it
+// forgets that, and the other side sees a reset. TLS says no goodbye, which would
+// have to wait for its turn.
+func (w *wire) drop() { w.tcp.Close() }
 
 // silent says whether the other side has said nothing since its last answer. A
 // connection on which it has, or which it has closed, must not carry a request:

@@ -38,7 +38,7 @@ func TestIdleConnectionsAreBounded(t *testing.T) {
 		l, closed := testLine(t, "127.0.0.1:1"), &atomic.Int64{}
 		put := func(n int) {
 			for range n {
-				l.put(&wire{Conn: counted{nil, closed}})
+				l.put(&wire{Conn: counted{nil, closed}, tcp: &meter{TCPConn: &net.TCPConn{}}})
 			}
 		}
 		want := func(n int64) {
