@@ -139,7 +139,7 @@ func (h *history) match() {
 	for _, n := range found {
 		h.seen["a notice that is matched later"]++
 		h.write("  matchable: %+v", n)
-		h.take(n, pay.Finding{})
+		h.take(n, n.Finding())
 	}
 }
 

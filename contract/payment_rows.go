@@ -163,11 +163,17 @@ func noticesAreKept(b *bank) {
 		add(func(n *pay.Notice) { n.Operation = text })
 		add(func(n *pay.Notice) { n.GatewayID = text })
 		add(func(n *pay.Notice) { n.Type = text })
+		add(func(n *pay.Notice) { n.Failure.Code = text })
+		add(func(n *pay.Notice) { n.Failure.DeclineCode = text })
+		add(func(n *pay.Notice) { n.Failure.Message = text })
 	}
 	for _, at := range times {
 		add(func(n *pay.Notice) { n.At = at })
 	}
 	add(func(n *pay.Notice) { n.Matched = true })
+	for _, says := range []pay.Outcome{pay.ActionRequired, pay.Declined, pay.Done, pay.Conflict} {
+		add(func(n *pay.Notice) { n.Outcome, n.Amount, n.Currency = says, pay.MaxAmount, "EUR" })
+	}
 	b.wantEveryField(all)
 	b.write(pay.Changes{Notices: all})
 	for _, n := range all {

@@ -79,6 +79,7 @@ type Notice struct {
 	GatewayID string
 	Type      string
 	Matched   bool // the payment was there
+	Evidence       // what it says of it, for when it is matched
 	At        time.Time
 
 	Version int64 // 1 when it came; 2 when it was matched

@@ -4,7 +4,28 @@ import (
 	"time"
 
 	"github.com/oncepay/oncepay/ledger"
+	"github.com/oncepay/oncepay/money"
 )
+
+// Evidence is what a notice says became of an operation: the part of a [Finding]
+// that is kept with one that waits for its payment.
+type Evidence struct {
+	Outcome  Outcome
+	Amount   int64
+	Currency money.Currency
+	Failure  Failure
+}
+
+// evidence is the part of a finding that is kept.
+func (f *Finding) evidence() Evidence {
+	return Evidence{Outcome: f.Outcome, Amount: f.Amount, Currency: f.Currency, Failure: f.Failure}
+}
+
+// Finding is what a notice that was kept says.
+func (n *Notice) Finding() Finding {
+	e := n.Evidence
+	return Finding{Outcome: e.Outcome, Amount: e.Amount, Currency: e.Currency, GatewayID: n.GatewayID, Failure: e.Failure}
+}
 
 // TakeNotice writes down that a gateway sent a webhook: once, however often it
 // comes. It has the gateway asked, unless it says what is settled already; only
@@ -55,6 +76,7 @@ func (c TakeNotice) Decide(b *Book, m ledger.Moment) (Result, error) {
 	case seen == nil:
 		seen = new(c.Notice)
 		seen.At, seen.Matched, seen.Version = m.Now, o != nil, 0
+		seen.Evidence = c.Finding.evidence()
 	case o == nil:
 		return Result{}, nil
 	default:

@@ -111,6 +111,38 @@ func TestANoticeIsEvidenceWhereNobodyCanBeAsked(t *testing.T) {
 	}
 }
 
+// A notice that was kept is worth what it was when it came.
+func TestANoticeThatWasKeptIsEvidence(t *testing.T) {
+	for _, row := range []struct {
+		sentence string
+		said     pay.Finding
+		want     view
+		books    books
+	}{
+		{"that it is done", done(100), view{Status: pay.Succeeded, Captured: 100}, books{Merchant: 100}},
+		{"that less is done", done(90), view{Status: pay.NeedsReview, InDoubt: true, Captured: 90}, books{Suspense: 90}},
+		{"in another currency", pay.Finding{Outcome: pay.Done, Amount: 100, Currency: "USD", GatewayID: "ch_1"},
+			view{Status: pay.NeedsReview, InDoubt: true}, books{}},
+		{"that it was declined", pay.Finding{Outcome: pay.Declined, GatewayID: "ch_1", Failure: declined.Failure}, view{Status: pay.Failed}, books{}},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			w := newWorld(blind)
+			p := w.confirmed(t)
+			n := w.notice(p, "sevt_1", row.said)
+			n.Notice.Payment, n.Notice.Operation = "", ""
+			w.do(t, n)
+			w.answer(t, p, action)
+			kept := w.notices[n.NoticeID]
+			kept.Payment, kept.Operation = p.ID, w.last(p).ID
+			w.do(t, pay.TakeNotice{Notice: kept, Finding: kept.Finding(), House: w.house})
+			w.want(t, p, row.want, row.books)
+			if o := w.last(p); o.Failure != row.said.Failure {
+				t.Errorf("it failed with %+v", o.Failure)
+			}
+		})
+	}
+}
+
 // The same notice again is nothing, whenever it comes.
 func TestANoticeIsTakenOnce(t *testing.T) {
 	for name, c := range map[string]pay.Contract{"asked": prompt, "blind": blind} {

@@ -67,7 +67,7 @@ func (p *Processor) match(ctx context.Context) {
 	house := p.House()
 	for _, n := range kept {
 		if terms, known := house.Gateways[n.Gateway]; known && !terms.Untold {
-			jobs = append(jobs, &engine.Job{Tenant: n.Tenant, Payment: pay.TakeNotice{Notice: n, House: house}})
+			jobs = append(jobs, &engine.Job{Tenant: n.Tenant, Payment: pay.TakeNotice{Notice: n, Finding: n.Finding(), House: house}})
 		}
 	}
 	p.meter.strange.Store(int64(len(kept) - len(jobs)))

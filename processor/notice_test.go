@@ -150,6 +150,24 @@ func TestAWebhookOfAGatewayThatCannotBeAsked(t *testing.T) {
 	})
 }
 
+// What it signed is evidence as well if it was kept: it named the gateway's id, and
+// overtook the answer that did.
+func TestAWebhookThatWasKeptIsEvidence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBooks(), newSide(blind)
+		s.fault = func(pay.Call, int) fault { return fault{acts: true, slow: 2 * time.Second} }
+		h := open(t, b, s)
+		defer h.shut()
+		id := h.create("t", "order-1")
+		time.Sleep(time.Second)
+		if err := h.notify(webhook{ID: "evt_1", GatewayID: "ch_" + h.payment("t", id).Charge().ID + "_0", Done: 100}); err != nil {
+			t.Fatal(err)
+		}
+		within(t, 10*time.Second, "it is settled", func() bool { return h.payment("t", id).Status == pay.Succeeded })
+		judge(t, b, s, "after the webhook was matched")
+	})
+}
+
 // What is not taken says so, so that the gateway sends it again, or stops.
 func TestWebhooksThatAreNotTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

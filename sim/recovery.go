@@ -129,7 +129,7 @@ const matchPeriod = time.Second
 func (p *processor) match() {
 	p.matching = false
 	for _, n := range p.disk.kept.matchable() {
-		take := pay.TakeNotice{Notice: n, House: p.house()}
+		take := pay.TakeNotice{Notice: n, Finding: n.Finding(), House: p.house()}
 		again := func(o *engine.Outcome) {
 			if o.Err != nil {
 				p.matchSoon()

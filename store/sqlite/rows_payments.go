@@ -78,7 +78,8 @@ func (c *columns) reference() pay.Reference {
 	return pay.Reference{Tenant: c.text(), Reference: c.text(), Payment: c.text(), Version: c.int()}
 }
 
-const noticeColumns = "tenant, gateway, id, payment, operation, gateway_id, type, matched, at, version"
+const noticeColumns = `tenant, gateway, id, payment, operation, gateway_id, type, matched,
+	outcome, amount, currency, failure_code, decline_code, failure_message, at, version`
 
 // columnNotice reads the row as it is.
 func (s *stmt) columnNotice() *pay.Notice {
@@ -86,6 +87,10 @@ func (s *stmt) columnNotice() *pay.Notice {
 	return &pay.Notice{
 		NoticeID: pay.NoticeID{Tenant: c.text(), Gateway: c.text(), ID: c.text()},
 		Payment:  c.text(), Operation: c.text(), GatewayID: c.text(), Type: c.text(), Matched: c.bool(),
+		Evidence: pay.Evidence{
+			Outcome: pay.Outcome(c.int()), Amount: c.int(), Currency: money.Currency(c.text()),
+			Failure: pay.Failure{Code: c.text(), DeclineCode: c.text(), Message: c.text()},
+		},
 		At: c.time(), Version: c.int(),
 	}
 }

@@ -106,7 +106,8 @@ func (w *writer) putNotice(n *pay.Notice) error {
 		q = w.updateNotice
 	}
 	q.text(n.Tenant).text(n.Gateway).text(n.ID).textOrNull(n.Payment).textOrNull(n.Operation).textOrNull(n.GatewayID).
-		text(n.Type).bool(n.Matched).time(n.At).int(n.Version)
+		text(n.Type).bool(n.Matched).int(int64(n.Outcome)).int(n.Amount).textOrNull(string(n.Currency)).
+		textOrNull(n.Failure.Code).textOrNull(n.Failure.DeclineCode).textOrNull(n.Failure.Message).time(n.At).int(n.Version)
 	if waits {
 		q.text(cmp.Or(n.Operation, n.GatewayID)) // or for nothing that can come: ""
 	} else {

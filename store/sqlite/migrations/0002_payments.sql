@@ -98,17 +98,23 @@ CREATE TABLE payment_references (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE notices (
-  tenant     TEXT NOT NULL,
-  gateway    TEXT NOT NULL,
-  id         TEXT NOT NULL,
-  payment    TEXT,
-  operation  TEXT,
-  gateway_id TEXT,
-  type       TEXT NOT NULL,
-  matched    INTEGER NOT NULL,
-  at         INTEGER NOT NULL,
-  version    INTEGER NOT NULL,
-  waits_for  TEXT,
+  tenant          TEXT NOT NULL,
+  gateway         TEXT NOT NULL,
+  id              TEXT NOT NULL,
+  payment         TEXT,
+  operation       TEXT,
+  gateway_id      TEXT,
+  type            TEXT NOT NULL,
+  matched         INTEGER NOT NULL,
+  outcome         INTEGER NOT NULL,
+  amount          INTEGER NOT NULL,
+  currency        TEXT,
+  failure_code    TEXT,
+  decline_code    TEXT,
+  failure_message TEXT,
+  at              INTEGER NOT NULL,
+  version         INTEGER NOT NULL,
+  waits_for       TEXT,
   PRIMARY KEY (tenant, gateway, id)
 ) STRICT, WITHOUT ROWID;
 
