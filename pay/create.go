@@ -67,7 +67,7 @@ func (c CreatePayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 	terms, known := c.House.Gateways[c.Payment.Gateway]
 	switch {
 	case !known:
-		return Result{}, refuse(ledger.Invalid, "/gateway", "there is no gateway %q; leave gateway out, or use one that is configured", c.Payment.Gateway)
+		return Result{}, refuse(ledger.Invalid, "/gateway", "there is no such gateway; leave gateway out, or use one that is configured")
 	case c.Payment.Amount < 1 || c.Payment.Amount > MaxAmount:
 		return Result{}, refuse(ledger.Invalid, "/amount", "a payment is of 1 to %d minor units", int64(MaxAmount))
 	case c.Confirm && terms.Closed != "":

@@ -53,7 +53,7 @@ func TestTheUsualGateway(t *testing.T) {
 		"several, and one is the usual one":     {gateways{house: having("a", "b")}, "b", paymentBody("", ""), `"gateway":"b"`},
 		"several, and one is named":             {gateways{house: having("a", "b")}, "b", paymentBody("gateway", `"a"`), `"gateway":"a"`},
 		"several, and a number is named":        {gateways{house: having("a", "b")}, "", paymentBody("gateway", "7"), `"errors":[{"pointer":"/gateway","detail":"This is a string, not a number; leave it out if there is none."}]`},
-		"the usual one is not there any more":   {gateways{house: having("a")}, "b", paymentBody("", ""), "There is no gateway"},
+		"the usual one is not there any more":   {gateways{house: having("a")}, "b", paymentBody("", ""), "There is no such gateway"},
 		"a missing gateway is told with others": {gateways{}, "", paymentBody("amount", "0"), "2 things are wrong"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -30,8 +30,8 @@ func (f *form) method(pointer string, v jcs.Value) string {
 	switch {
 	case !ok:
 		f.fail(pointer, "A payment method is a string, the token that your gateway gave for a card or an account, not %s.", kindName(v))
-	case isCardNumber(s):
-		f.fail(pointer, "This is a card's number. Send the token that your gateway gave for the card: card numbers are not taken here, and nothing of this one was kept.")
+	case isCardNumber(s) || hasCardNumber(s):
+		f.fail(pointer, "This is a card's number, or has one in it. Send the token that your gateway gave for the card: card numbers are not taken here, and nothing of this one was kept.")
 	case once.CheckID(s) != nil: // the same characters, and as many: MaxMethod
 		f.fail(pointer, "A payment method is a token of 1 to %d visible ASCII characters, without spaces.", MaxMethod)
 	}
@@ -80,11 +80,11 @@ func (f *form) noCard(pointer, s string) {
 	}
 }
 
-// pairs reads metadata in which there may be a card's number.
+// pairs reads metadata in whose names or values there may be a card's number.
 func (f *form) pairs(pointer string, v jcs.Value) map[string]string {
 	for name, v := range v.Members() {
 		value, _ := v.Text()
-		f.noCard(pointer+"/"+escapePointer(name), value)
+		f.noCard(pointer+"/"+escapePointer(name), name+"\n"+value) // a line break is the end of a number
 	}
 	return f.metadata(pointer, v)
 }
@@ -109,6 +109,9 @@ func (f *form) address(pointer string, v jcs.Value) string {
 		f.fail(pointer, "This must be an absolute URL, such as https://shop.example/orders/4711.")
 	case u.User != nil:
 		f.fail(pointer, "A URL for customers has no user name or password in it.")
+	default:
+		plain, _ := url.QueryUnescape(s)
+		f.noCard(pointer, s+"\n"+plain)
 	}
 	return s
 }

@@ -19,12 +19,13 @@ const (
 	typeProblem = "application/problem+json"
 )
 
-// appendJSON appends the problem as RFC 9457 has it.
+// appendJSON appends the problem as RFC 9457 has it. Whatever a client sent that
+// looks like a card's number is masked here, so that no problem repeats it.
 func (p *problem) appendJSON(b []byte, requestID, detail string, issues []issue) []byte {
 	b = append(append(append(b, `{"type":"/docs/problems/`...), p.Code...), `","title":`...)
 	b = jcs.AppendString(b, p.Title)
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(p.Status), 10)
-	b = jcs.AppendString(append(b, `,"detail":`...), detail)
+	b = jcs.AppendString(append(b, `,"detail":`...), maskCards(detail))
 	b = append(append(append(b, `,"code":"`...), p.Code...), `","request_id":"`...)
 	b = append(append(append(b, requestID...), `","retryable":`...), strconv.FormatBool(p.Retryable)...)
 	b = append(append(b, `,"same_key":`...), strconv.FormatBool(p.SameKey)...)
@@ -40,11 +41,11 @@ func appendIssues(b []byte, issues []issue) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = jcs.AppendString(append(b, `{"pointer":`...), is.pointer)
+		b = jcs.AppendString(append(b, `{"pointer":`...), maskCards(is.pointer))
 		if is.parameter != "" {
-			b = jcs.AppendString(append(b, `,"parameter":`...), is.parameter)
+			b = jcs.AppendString(append(b, `,"parameter":`...), maskCards(is.parameter))
 		}
-		b = jcs.AppendString(append(b, `,"detail":`...), is.detail)
+		b = jcs.AppendString(append(b, `,"detail":`...), maskCards(is.detail))
 		b = append(b, '}')
 	}
 	return append(b, ']')
