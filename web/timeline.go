@@ -150,16 +150,16 @@ func appendOperation(b []byte, o *pay.Operation) []byte {
 	return appendKnown(b, "parked", o.Parked)
 }
 
-// addTransfers adds what the ledger booked for the payment's operations. Other
-// transfers may have the payment's id as their label, so that alone does not
-// count.
+// addTransfers adds what the ledger booked for the payment's operations. A client
+// may give other transfers the payment's id and whatever metadata: only the
+// ledger says that an operation moved something.
 func (t *timeline) addTransfers() {
 	filter := engine.TransferFilter{Reference: t.payment.ID}
 	rows := readAll(t, func(p engine.Page) (engine.List[*ledger.Transfer], error) {
 		return t.store.Transfers(t.ctx, t.payment.Tenant, filter, p)
 	})
 	for _, r := range rows {
-		if o := t.payment.Operation(r.Metadata["operation"]); o != nil && r.Metadata["payment"] == t.payment.ID {
+		if o := t.payment.Operation(r.Operation); r.Operation != "" && o != nil {
 			t.add(r.CreatedAt, appendBooking(nil, o, r))
 		}
 	}

@@ -76,7 +76,11 @@ func TestATimelineHasItsOwnTransfersOnly(t *testing.T) {
 	h := newHouse(t, nil)
 	h.open()
 	id := h.makePayment("k", confirmed("pm_ok"))
-	for i, metadata := range []string{`{}`, `{"payment":"` + id + `"}`, `{"payment":"` + id + `","operation":"att_1"}`} {
+	p, err := h.store.Payment(t.Context(), pay.Ref{Tenant: "acme", ID: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, metadata := range []string{`{}`, `{"payment":"` + id + `"}`, `{"payment":"` + id + `","operation":"` + p.Charge().ID + `"}`} {
 		a := h.post(fmt.Sprint(i), "/v1/transfers", strings.TrimSuffix(transferBody("1"), "}")+`,"reference":"`+id+`","metadata":`+metadata+`}`)
 		if a.status != 201 {
 			t.Fatal(a)
