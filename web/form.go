@@ -132,10 +132,33 @@ func (f *form) reference(pointer string, v jcs.Value) string {
 		f.fail(pointer, "A reference is a string, not %s; leave it out if there is none.", kindName(v))
 	case n < 1 || n > MaxReference:
 		f.fail(pointer, "A reference has 1 to %d characters, this one has %d.", MaxReference, n)
-	case strings.ContainsFunc(s, unicode.IsControl):
-		f.fail(pointer, "A reference has no control characters.")
+	default:
+		f.oneLine(pointer, s)
 	}
 	return s
+}
+
+// oneLine refuses what cannot be printed on one line as it reads.
+func (f *form) oneLine(pointer, s string) { f.plain(pointer, s, "") }
+
+// plain refuses characters that do not show, but for those that may be in it: a
+// text with them is read otherwise than it is written, or by a terminal obeyed.
+func (f *form) plain(pointer, s, but string) {
+	for _, r := range s {
+		if isHidden(r) && !strings.ContainsRune(but, r) {
+			f.fail(pointer, "The character U+%04X is not taken here: it is a control, a line break, or changes how the text reads without being seen. Leave it out.", r)
+			return
+		}
+	}
+}
+
+// isHidden says whether a character is a control, a separator of lines, or of
+// Unicode's format characters, such as those that change the direction. The
+// joiners are none, which Persian, Hindi and emojis are written with, nor the
+// signs of Arabic that stand before numbers and show.
+func isHidden(r rune) bool {
+	shows := r == '\u200c' || r == '\u200d' || unicode.Is(unicode.Prepended_Concatenation_Mark, r)
+	return !shows && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }
 
 // moment reads a time; digits beyond microseconds are dropped.

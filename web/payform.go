@@ -4,7 +4,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/oncepay/oncepay/internal/jcs"
@@ -41,9 +40,7 @@ func (f *form) method(pointer string, v jcs.Value) string {
 // text reads a string of 1 to most characters that can be printed on a line.
 func (f *form) text(pointer string, v jcs.Value, most int) string {
 	s := f.characters(pointer, v, most)
-	if strings.ContainsFunc(s, unicode.IsControl) {
-		f.fail(pointer, "This has no control characters.")
-	}
+	f.oneLine(pointer, s)
 	return s
 }
 
@@ -54,9 +51,10 @@ func (f *form) prose(pointer string, v jcs.Value, most int) string {
 	return s
 }
 
-// evidence reads what a decision rests on. It may have several lines.
+// evidence reads what a decision rests on. It may have several lines, and tables.
 func (f *form) evidence(pointer string, v jcs.Value) string {
 	s := f.characters(pointer, v, MaxEvidence)
+	f.plain(pointer, s, "\n\t")
 	f.noCard(pointer, s)
 	return s
 }
@@ -104,7 +102,7 @@ func (f *form) address(pointer string, v jcs.Value) string {
 	u, err := url.Parse(s)
 	switch {
 	case s == "": // told already
-	case err != nil, strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }),
+	case err != nil, strings.ContainsFunc(s, func(r rune) bool { return r == ' ' || isHidden(r) }),
 		!u.IsAbs(), u.Hostname() == "", u.Scheme != "http" && u.Scheme != "https":
 		f.fail(pointer, "This must be an absolute URL, such as https://shop.example/orders/4711.")
 	case u.User != nil:

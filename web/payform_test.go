@@ -43,6 +43,14 @@ func TestWrongPaymentBodies(t *testing.T) {
 		"a card's number":                         {"payment_method", `"` + card + `"`, "/payment_method"},
 		"a card's number with an escape":          {"payment_method", `"\u0034242424242424242"`, "/payment_method"},
 		"a reference of two lines":                {"reference", `"a\nb"`, "/reference"},
+		"a reference that turns its direction":    {"reference", `"a\u202eb"`, "/reference"},
+		"a reference with a separator of lines":   {"reference", `"a\u2028b"`, "/reference"},
+		"a description with an isolate":           {"description", `"a\u2067b"`, "/description"},
+		"a description with C1's line break":      {"description", `"a\u0085b"`, "/description"},
+		"a customer with a space without width":   {"customer", `"a\u200bb"`, "/customer"},
+		"a descriptor of two paragraphs":          {"statement_descriptor", `"a\u2029b"`, "/statement_descriptor"},
+		"a gateway with a mark of direction":      {"gateway", `"a\u200fb"`, "/gateway"},
+		"a return address that turns around":      {"return_url", `"https://shop.example/\u202egpj.exe"`, "/return_url"},
 		"a reference of 256 characters":           {"reference", long(256), "/reference"},
 		"a gateway that is a number":              {"gateway", "7", "/gateway"},
 		"an empty gateway":                        {"gateway", `""`, "/gateway"},
@@ -108,6 +116,8 @@ func TestPaymentBodiesAtTheLimit(t *testing.T) {
 		"the largest amount":                    {"amount", "999999999999"},
 		"a payment method of 255 characters":    {"payment_method", `"` + strings.Repeat("x", 255) + `"`},
 		"a reference of 255 characters":         {"reference", long(255)},
+		"a reference in Persian, with a joiner": {"reference", `"می\u200cخواهم"`},
+		"a customer who is a family":            {"customer", `"👨\u200d👩\u200d👧"`},
 		"a reference like a card's number":      {"reference", `"4242424242424242"`},
 		"the gateway by its name":               {"gateway", `"sandbox"`},
 		"a customer of 255 characters":          {"customer", long(255)},
@@ -145,6 +155,11 @@ func TestWrongBodiesOfWhatIsDoneToAPayment(t *testing.T) {
 		"evidence of 1,001 characters":          {"resolve", `{"as":"absent","evidence":"` + strings.Repeat("x", 1001) + `"}`, "/evidence"},
 		"evidence with a card's number":         {"resolve", `{"as":"absent","evidence":"4242 4242 4242 4242"}`, "/evidence"},
 		"evidence with a card's number in dots": {"resolve", `{"as":"absent","evidence":"seen:\n4242.4242.4242.4242"}`, "/evidence"},
+		"evidence that a terminal obeys":        {"resolve", `{"as":"absent","evidence":"a\u001b[2Jb"}`, "/evidence"},
+		"evidence with a carriage return":       {"resolve", `{"as":"absent","evidence":"captured\rabsent"}`, "/evidence"},
+		"evidence that turns its direction":     {"resolve", `{"as":"absent","evidence":"a\u202eb"}`, "/evidence"},
+		"evidence with a separator of lines":    {"resolve", `{"as":"absent","evidence":"a\u2028b"}`, "/evidence"},
+		"a decision about a hidden operation":   {"resolve", `{"as":"absent","evidence":"x","operation":"att_\u202e1"}`, "/operation"},
 		"a decision nobody can make":            {"resolve", `{"as":"maybe","evidence":"x"}`, "/as"},
 		"a decision about a number":             {"resolve", `{"as":"absent","evidence":"x","operation":1}`, "/operation"},
 		"a decision with a member that is none": {"resolve", `{"as":"absent","evidence":"x","actor":"me"}`, "/actor"},
@@ -177,4 +192,13 @@ func (a answer) id() string {
 	var r struct{ ID string }
 	json.Unmarshal([]byte(a.body), &r)
 	return r.ID
+}
+
+// Evidence may be a part of a report, with its lines and columns.
+func TestEvidenceOfSeveralLines(t *testing.T) {
+	h := newHouse(t, nil)
+	id := h.makePayment("p", paymentBody("", ""))
+	if a := h.post("k", "/v1/payments/"+id+"/resolve", `{"as":"absent","evidence":"report:\n\tline 311"}`); a.code() != "state_conflict" {
+		t.Errorf("got %v, want it to be taken, and nothing to be in doubt", a)
+	}
 }
