@@ -113,12 +113,13 @@ func (b *paymentBench) inServer(ctx context.Context, part func(context.Context) 
 
 func (b *paymentBench) store() string { return filepath.Join(b.dir, "oncepay.db") }
 
-func (b *paymentBench) start(ctx context.Context) (err error) {
-	b.server, err = startChild(ctx, b.p.stderr, "serve", "--dev", "--addr=127.0.0.1:0", "--log-level=error",
+func (b *paymentBench) start(ctx context.Context) error {
+	server, err := startChild(ctx, b.p.stderr, "serve", "--dev", "--addr=127.0.0.1:0", "--log-level=error",
 		"--limits-connections=100000", "--limits-in-flight=100000", "--store=sqlite:"+b.store(), "--sandbox="+b.gateway.url)
 	if err != nil {
 		return err
 	}
+	b.server = server
 	for range 100 { // until the gateway has told its contract
 		if status, _, err := b.pay(ctx, "pm_ok", 10); err == nil && status == http.StatusCreated {
 			return nil
