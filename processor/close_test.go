@@ -67,8 +67,8 @@ func TestAnOrderThatComesTwiceIsOneSend(t *testing.T) {
 func TestTooManySendsAreRefusedBeforeTheyBegin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, s := newBooks(), newSide(hostile)
-		s.fault = func(pay.Call, int) fault { return fault{slow: time.Second} }
-		h := open(t, b, s, few)
+		s.fault, s.most = func(pay.Call, int) fault { return fault{slow: time.Second} }, 2
+		h := open(t, b, s)
 		defer h.shut()
 		one, two := h.create("t", "order-1"), h.create("t", "order-2")
 		synctest.Wait()

@@ -81,9 +81,6 @@ func (h *house) act(o *pay.Order) {
 
 func newBooks() *books { return &books{Memory: engine.NewMemory()} }
 
-// few lets two sends be at work.
-func few(c *processor.Config, _ *hold) { c.MaxSends = 2 }
-
 // shut ends a process in good order.
 func (h *house) shut() {
 	h.t.Helper()

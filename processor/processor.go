@@ -43,7 +43,8 @@ type Connector interface {
 	pay.Gateway
 
 	// Terms says what the gateway promises, and whether it takes anything new just
-	// now. It is asked for every request, so it must not wait.
+	// now: how much may be on its way at once is known there, and only there. It is
+	// asked for every request, so it must not wait.
 	Terms() pay.Terms
 
 	// Notice reads a webhook of the gateway, after it verified its signature over
@@ -87,12 +88,6 @@ type Config struct {
 	// Defaults to 64.
 	MaxChecks int
 
-	// MaxSends is how many sends to a gateway are at work at once, before it takes
-	// nothing new. Those that are being written down by then are still sent.
-	//
-	// Defaults to 16,384.
-	MaxSends int
-
 	// Jumped says whether the clock cannot be relied on.
 	//
 	// Defaults to the executor's ClockLost.
@@ -112,7 +107,6 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.Process = cmp.Or(c.Process, rand.Text())
 	c.MaxChecks = cmp.Or(c.MaxChecks, 64)
-	c.MaxSends = cmp.Or(c.MaxSends, 16_384)
 	c.Log = cmp.Or(c.Log, slog.Default())
 	return c
 }
@@ -210,12 +204,8 @@ func (p *Processor) House() pay.House {
 // terms are a gateway's, and what this process adds to them.
 func (p *Processor) terms(d *desk, closing bool) pay.Terms {
 	t := d.conn.Terms()
-	switch {
-	case t.Closed != "":
-	case closing:
+	if t.Closed == "" && closing {
 		t.Closed = "the server is shutting down"
-	case d.meter.sending.Load() >= int64(p.cfg.MaxSends):
-		t.Closed = "too many requests wait for the gateway's answer"
 	}
 	return t
 }

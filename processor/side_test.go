@@ -19,8 +19,9 @@ import (
 type side struct {
 	mu       sync.Mutex
 	contract pay.Contract
-	closed   string
 	untold   bool
+	most     int // how many sends may be at work before it takes nothing new; 0: any number
+	busy     int
 	books    map[string][]execution // by operation
 	sends    map[string]int         // requests that reached it
 	checks   map[string]int
@@ -105,7 +106,13 @@ func (s *side) send(ctx context.Context, c pay.Call) pay.Finding {
 	s.mu.Lock()
 	s.sends[c.Operation]++
 	n := s.sends[c.Operation]
+	s.busy++
 	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.busy--
+		s.mu.Unlock()
+	}()
 	var f fault
 	if s.fault != nil {
 		f = s.fault(c, n)
@@ -250,7 +257,11 @@ type line struct {
 func (l *line) Terms() pay.Terms {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return pay.Terms{Contract: l.contract, Closed: l.closed, Untold: l.untold}
+	t := pay.Terms{Contract: l.contract, Untold: l.untold}
+	if l.most > 0 && l.busy >= l.most {
+		t.Closed = "it has too much to do"
+	}
+	return t
 }
 
 func (l *line) Send(ctx context.Context, c pay.Call) pay.Finding {

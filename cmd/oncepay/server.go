@@ -87,7 +87,7 @@ func (s *server) openExecutor(string) error {
 		return err
 	}
 	s.processor = processor.New(processor.Config{
-		Store: s.store, Connectors: s.gateways.connectors, Exclusive: true, MaxSends: s.cfg.limits.inFlight, Log: s.log,
+		Store: s.store, Connectors: s.gateways.connectors, Exclusive: true, Log: s.log,
 	})
 	s.executor = engine.New(s.store, engine.Config{
 		Rules: s.rules, Since: s.store.Since(), Seed: id.Seed(), OnCommit: hook, Render: web.RenderPayment, Act: s.processor.Act,
