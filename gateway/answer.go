@@ -26,9 +26,9 @@ type Answer struct {
 // Reach.
 type Reader func(Answer) (pay.Finding, bool)
 
-// OfSend is what a send came to. Only a byte that cannot have left, or a gateway
+// ofSend is what a send came to. Only a byte that cannot have left, or a gateway
 // that says so, makes it certain that nothing happened.
-func (a Answer) OfSend(read Reader) pay.Finding {
+func (a Answer) ofSend(read Reader) pay.Finding {
 	switch {
 	case !a.Left:
 		return pay.Finding{Reach: pay.NeverLeft, Detail: a.Detail()}
@@ -56,8 +56,8 @@ func (a Answer) allows(f *pay.Finding) bool {
 	return refused && f.Outcome == pay.Unknown || f.Outcome == pay.Declined && a.Status == http.StatusPaymentRequired
 }
 
-// OfCheck is what a check came to.
-func (a Answer) OfCheck(read Reader) pay.Finding {
+// ofCheck is what a check came to.
+func (a Answer) ofCheck(read Reader) pay.Finding {
 	if !a.Left || a.Err != nil || !a.tells() {
 		return pay.Finding{Detail: a.Detail()}
 	}

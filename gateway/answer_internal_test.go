@@ -66,10 +66,10 @@ func TestFailuresBeforeAndAfterTheFirstByte(t *testing.T) {
 				// A status that came before it went wrong changes nothing.
 				for _, status := range []int{0, http.StatusOK, http.StatusPaymentRequired, http.StatusBadRequest} {
 					a := Answer{Left: side.left, Err: fmt.Errorf("call: %w", row.err), Status: status}
-					if got, want := a.OfSend(never), (pay.Finding{Reach: side.reach, Detail: side.detail}); got != want {
+					if got, want := a.ofSend(never), (pay.Finding{Reach: side.reach, Detail: side.detail}); got != want {
 						t.Errorf("a send: got %+v, want %+v", got, want)
 					}
-					if got, want := a.OfCheck(never), (pay.Finding{Detail: side.detail}); got != want {
+					if got, want := a.ofCheck(never), (pay.Finding{Detail: side.detail}); got != want {
 						t.Errorf("a check: got %+v, want %+v", got, want)
 					}
 				}
@@ -106,7 +106,7 @@ func TestStatusAndWords(t *testing.T) {
 			case words == "refused" && status/100 == 4 && status != 408 && status != 409 && status != 425 && status != 429:
 				want = s.f
 			}
-			got := Answer{Left: true, Status: status}.OfSend(func(Answer) (pay.Finding, bool) { return s.f, s.ok })
+			got := Answer{Left: true, Status: status}.ofSend(func(Answer) (pay.Finding, bool) { return s.f, s.ok })
 			if got.Detail = ""; got != want {
 				t.Errorf("HTTP %d that says %s: got %+v, want %+v", status, words, got, want)
 			}
@@ -135,7 +135,7 @@ func TestCheckIsReadAsOne(t *testing.T) {
 		{"absent and done", 200, pay.Finding{Outcome: pay.Done, Absent: true}, true, pay.Finding{}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			got := Answer{Left: true, Status: row.status}.OfCheck(func(Answer) (pay.Finding, bool) { return row.said, row.ok })
+			got := Answer{Left: true, Status: row.status}.ofCheck(func(Answer) (pay.Finding, bool) { return row.said, row.ok })
 			if got.Detail = ""; got != row.want {
 				t.Errorf("got %+v, want %+v", got, row.want)
 			}

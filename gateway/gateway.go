@@ -13,12 +13,11 @@
 // A send is one request at most: it is written to one connection, once, and no
 // redirect is followed. It is NeverLeft only if the kernel took none of its
 // bytes. Whatever else went wrong, it may have arrived: that is Unknown, never a
-// failure. Nothing of a
-// send leaves this machine after it was given up, or after its process has died,
-// of whatever: the connection is reset. A send that was written down goes out,
-// whatever the breaker says; the breaker, the rate and the number in flight are
-// asked before that, with [Caller.Closed]. Sends cannot take the places of
-// checks. Answers are bounded in size and time.
+// failure. Nothing of a send leaves this machine after it was given up, or after
+// its process died of whatever: the connection is reset. A send that was written
+// down goes out, whatever the breaker says; the breaker, the rate and the number
+// in flight are asked before that, with [Caller.Closed]. Sends cannot take the
+// places of checks. Answers are bounded in size and time.
 //
 // # What is not promised
 //
@@ -62,7 +61,7 @@ type Config struct {
 	TLS *tls.Config
 
 	// MaxSends is how many sends may be on their way at once. It is reached before
-	// anything is written down: see [Caller.Closed].
+	// anything is written down: see [Caller.Closed]. Nothing else bounds them.
 	//
 	// Defaults to 10,000.
 	MaxSends int
@@ -196,7 +195,7 @@ func (c *Caller) Send(ctx context.Context, r Request, read Reader) pay.Finding {
 	ctx, cancel := r.within(ctx)
 	defer cancel()
 	a := c.send(ctx, r)
-	f := a.OfSend(read)
+	f := a.ofSend(read)
 	c.sent.count(&f)
 	c.door.report(a, &f)
 	return f
@@ -215,7 +214,7 @@ func (c *Caller) send(ctx context.Context, r Request) Answer {
 func (c *Caller) Check(ctx context.Context, r Request, read Reader) pay.Finding {
 	c.checking.Add(1)
 	defer c.checking.Add(-1)
-	f := c.ask(ctx, r, &c.wire.checks).OfCheck(read)
+	f := c.ask(ctx, r, &c.wire.checks).ofCheck(read)
 	c.told.count(&f)
 	return f
 }
