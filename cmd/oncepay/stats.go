@@ -52,16 +52,20 @@ func callStats(name string, c gateway.Stats) []web.Stat {
 		maps.Copy(all, labels)
 		return web.Stat{Name: "gateway_" + what, Help: help, Labels: all, Value: float64(n)}
 	}
-	open := int64(0)
-	if c.Breaker == "open" {
-		open = 1
+	breaker := func(state string) int64 {
+		if c.Breaker == state {
+			return 1
+		}
+		return 0
 	}
 	all := []web.Stat{
 		stat("sends_in_flight", "Sends that wait for their answer.", c.SendsInFlight, nil),
 		stat("checks_in_flight", "Checks that wait for their answer.", c.ChecksInFlight, nil),
 		stat("sends_total", "Sends of which a byte went out.", c.Sends, nil),
 		stat("checks_total", "Checks of which a byte went out.", c.Checks, nil),
-		stat("breaker_open", "1 while the breaker is open: nothing new is taken.", open, nil),
+		stat("others_total", "Requests about no operation of which a byte went out.", c.Others, nil),
+		stat("breaker_open", "1 while the breaker is open: nothing new is taken.", breaker("open"), nil),
+		stat("breaker_half_open", "1 while the breaker lets a few sends through, to see whether they are answered.", breaker("half_open"), nil),
 	}
 	for call, o := range map[string]gateway.Outcomes{"send": c.SendOutcomes, "check": c.CheckOutcomes} {
 		for outcome, n := range map[string]int64{
