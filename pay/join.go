@@ -1,5 +1,7 @@
 package pay
 
+import "cmp"
+
 // join adds what a gateway said to what is known: only upward, so that it does
 // not matter in which order and how often it is said. Of the action's address
 // alone the latest counts: they expire.
@@ -20,7 +22,7 @@ func (o *Operation) join(p *Payment, f *Finding) {
 	if said == ActionRequired && f.ActionURL != "" {
 		o.ActionURL = f.ActionURL
 	}
-	if f.Outcome == Declined && (o.Failure == Failure{} || f.Failure.less(o.Failure)) {
+	if f.Outcome == Declined && f.Failure.before(o.Failure) {
 		o.Failure = f.Failure
 	}
 	o.Outcome, o.Parked = o.Outcome.Join(said), ""
@@ -53,8 +55,18 @@ func (f *Finding) moved(p *Payment) int64 {
 	return min(f.Amount, MaxAmount)
 }
 
-func (f Failure) less(g Failure) bool {
-	return f.Code+"\x00"+f.DeclineCode+"\x00"+f.Message < g.Code+"\x00"+g.DeclineCode+"\x00"+g.Message
+// before says which of two failures is kept: one that gives a reason before one
+// that gives none, and otherwise always the same one, whichever came first.
+func (f Failure) before(g Failure) bool {
+	return cmp.Or(reasons(f.Code, g.Code), reasons(f.DeclineCode, g.DeclineCode), reasons(f.Message, g.Message)) < 0
+}
+
+// reasons compares two words; none at all is the last.
+func reasons(a, b string) int {
+	if a == "" || b == "" {
+		return cmp.Compare(b, a)
+	}
+	return cmp.Compare(a, b)
 }
 
 // tell is what a finding was, for the timeline.

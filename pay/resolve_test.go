@@ -205,6 +205,23 @@ func TestACaptureThatWasFoundAfterAVoid(t *testing.T) {
 	w.want(t, p, view{Status: pay.Succeeded, Captured: 60}, books{Merchant: 60})
 }
 
+// A decline that gives no reason takes none away, whichever is heard first.
+func TestTheReasonOfADeclineIsKept(t *testing.T) {
+	why := pay.Failure{Code: "card_declined", DeclineCode: "insufficient_funds", Message: "Not enough."}
+	for _, less := range []pay.Failure{{}, {Code: "card_declined"}, {Code: "card_declined", DeclineCode: "insufficient_funds"}, {Message: "No."}} {
+		for _, order := range [][]pay.Failure{{why, less}, {less, why}} {
+			w := newWorld(prompt)
+			p := w.confirmed(t)
+			for _, f := range order {
+				w.check(t, p, "", pay.Finding{Outcome: pay.Declined, Failure: f})
+			}
+			if got := w.last(p).Failure; got != why {
+				t.Errorf("after %+v it failed with %+v", order, got)
+			}
+		}
+	}
+}
+
 func TestAResolvedFailureSaysSo(t *testing.T) {
 	w := newWorld(prompt)
 	p := ways["needs_review"](t, w)
