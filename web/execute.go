@@ -151,7 +151,7 @@ func (x *exchange) do(j *engine.Job, most time.Duration) engine.Outcome {
 	if o.Interim && most > 0 {
 		o = x.settled(p, j, o)
 	}
-	return o
+	return x.asItIs(o)
 }
 
 // answer sends what became of a job.

@@ -157,6 +157,7 @@ func (x *exchange) confirm() {
 	case outcomeOf(o) == pay.RequiresAction.String():
 		o = x.lookAgain(p, a.Ref, job, o)
 	}
+	o = x.asItIs(o)
 	x.countPayment(o, "confirm")
 	x.answerUnkeyed(o)
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/oncepay/oncepay/engine"
@@ -60,8 +61,8 @@ func (x *exchange) payOutcome(o *order, came engine.Outcome) engine.Outcome {
 }
 
 // settled waits until a payment is no longer at work, as long as p lasts, and
-// returns what has become of the job by then. What it was told last is how things
-// are now: whatever changes the payment closes Changed.
+// returns what has become of the job by then. Whatever changes the payment closes
+// Changed; who cannot ask again after that is out of date: see asItIs.
 func (x *exchange) settled(p *patience, j *engine.Job, o engine.Outcome) engine.Outcome {
 	for o.Interim && p.sees(o.Changed, x.api.enough) {
 		switch next := x.api.executor.Do(p, j); {
@@ -75,6 +76,35 @@ func (x *exchange) settled(p *patience, j *engine.Job, o engine.Outcome) engine.
 	return o
 }
 
+// asItIs returns an outcome that is the final one, or shows the payment as it is
+// now: it may have changed since the job was told, and there is no patience left,
+// or none was asked for. Who repeats the request gets the final answer.
+func (x *exchange) asItIs(o engine.Outcome) engine.Outcome {
+	if !o.Interim || !isClosed(o.Changed) {
+		return o
+	}
+	p, err := x.api.store.Payment(x.r.Context(), o.Resource)
+	if err != nil || p == nil { // what it was told is still true of a moment ago
+		return o
+	}
+	o.Answer.Body = p.AppendJSON(nil)
+	for _, f := range o.Answer.Header {
+		if id, refund := strings.CutPrefix(f.Value, refundPath+"/"); refund {
+			o.Answer.Body = p.AppendRefund(nil, p.Operation(id))
+		}
+	}
+	return o
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
 // crowd is how long a request lets others go first that were woken with it: all
 // who wait for one payment wake at once.
 const crowd = 25 * time.Millisecond
@@ -82,10 +112,8 @@ const crowd = 25 * time.Millisecond
 // sees waits until c is closed, and reports whether it is. It waits until enough
 // is closed at most.
 func (p *patience) sees(c, enough <-chan struct{}) bool {
-	select {
-	case <-c:
+	if isClosed(c) {
 		return true
-	default:
 	}
 	select {
 	case <-c:
