@@ -43,6 +43,7 @@ type limits struct {
 	rate          float64 // requests per second and tenant; 0 is no limit
 	burst         int     // 0 is one second's worth of rate
 	inFlight      int
+	memory        int64 // bytes; 0 is no limit
 }
 
 // resolve gives each key the value of the first layer that has one. It returns

@@ -75,6 +75,44 @@ var (
 	}
 )
 
+// bytesOf is a size in memory.
+var bytesOf = kind[int64]{
+	name:  "size",
+	want:  "0, or a size from 64MiB to 1024GiB, such as 420MiB or 2GiB",
+	parse: parseBytes,
+	show:  func(n int64) any { return shortBytes(n) },
+}
+
+const (
+	mebi = 1 << 20
+	gibi = 1 << 30
+)
+
+func parseBytes(s string) (int64, bool) {
+	if s == "0" {
+		return 0, true
+	}
+	for suffix, unit := range map[string]int64{"MiB": mebi, "GiB": gibi} {
+		if number, ok := strings.CutSuffix(s, suffix); ok {
+			n, err := strconv.ParseInt(number, 10, 32)
+			return n * unit, err == nil && n*unit >= 64*mebi && n*unit <= 1024*gibi
+		}
+	}
+	return 0, false
+}
+
+// shortBytes is a size as a person would write it.
+func shortBytes(n int64) string {
+	switch {
+	case n == 0:
+		return "0"
+	case n%gibi == 0:
+		return strconv.FormatInt(n/gibi, 10) + "GiB"
+	default:
+		return strconv.FormatInt(n/mebi, 10) + "MiB"
+	}
+}
+
 // Limits. Each keeps a mistyped number from becoming an outage.
 const (
 	maxCount    = 1_000_000                 // of requests or connections: more does not fit one process

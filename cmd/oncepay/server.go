@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,6 +47,9 @@ func serve(ctx context.Context, p *program, cfg config) error {
 	path, err := storePath(cfg.store)
 	if err != nil {
 		return err
+	}
+	if m := cfg.limits.memory; m > 0 && !slices.ContainsFunc(p.env, func(v string) bool { return strings.HasPrefix(v, "GOMEMLIMIT=") }) {
+		debug.SetMemoryLimit(m)
 	}
 	if s.listener, err = net.Listen("tcp", cfg.addr); err != nil {
 		return fmt.Errorf("addr: %w", err)
