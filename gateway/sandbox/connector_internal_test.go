@@ -56,15 +56,18 @@ func TestAnswerToSend(t *testing.T) {
 			pay.Finding{Outcome: pay.ActionRequired, Amount: 1250, Currency: "EUR", GatewayID: "ch_1", ActionURL: "http://127.0.0.1/a"}},
 		{"a decline", oneCall, 402, `{"operation":"att_1","kind":"charge","status":"declined","gateway_id":"ch_1","amount":1250,"currency":"EUR","decline_code":"insufficient_funds","message":"No."}`,
 			pay.Finding{Outcome: pay.Declined, GatewayID: "ch_1", Failure: pay.Failure{Code: "card_declined", DeclineCode: "insufficient_funds", Message: "No."}}},
-		{"a refusal", oneCall, 422, `{"error":{"code":"no_such_charge","message":"There is none."}}`,
+		{"a refusal", oneCall, 422, `{"operation":"att_1","error":{"code":"no_such_charge","message":"There is none."}}`,
 			pay.Finding{Reach: pay.Refused, Failure: pay.Failure{Code: "gateway_rejected", DeclineCode: "no_such_charge", Message: "There is none."}}},
 
 		{"a decline that is a success", oneCall, 200, `{"operation":"att_1","kind":"charge","status":"declined","gateway_id":"ch_1","amount":1250,"currency":"EUR"}`, unread},
 		{"a success that is a decline", oneCall, 402, `{` + done + `}`, unread},
 		{"a success that is a refusal", oneCall, 422, `{` + done + `}`, unread},
 		{"a success that is merely accepted", oneCall, 202, `{` + done + `}`, unread},
-		{"a refusal without a code", oneCall, 422, `{"error":{"message":"no"}}`, unread},
-		{"a refusal without words", oneCall, 422, `{"error":{"code":"no"}}`, unread},
+		{"a refusal of another operation", oneCall, 422, `{"operation":"att_2","error":{"code":"no_such_charge","message":"There is none."}}`, unread},
+		{"a refusal of nothing in particular", oneCall, 429, `{"error":{"code":"overloaded","message":"Too much."}}`, unread},
+		{"a refusal that was on its way before the request was", oneCall, 400, `{"error":{"code":"bad_request","message":"No request came in time."}}`, unread},
+		{"a refusal without a code", oneCall, 422, `{"operation":"att_1","error":{"message":"no"}}`, unread},
+		{"a refusal without words", oneCall, 422, `{"operation":"att_1","error":{"code":"no"}}`, unread},
 		{"a refusal of another shape", oneCall, 404, `{"message":"not found"}`, unread},
 		{"another operation's answer", oneCall, 200, `{"operation":"att_2","kind":"charge","status":"succeeded","gateway_id":"ch_1","amount":1250,"currency":"EUR"}`, unread},
 		{"another kind", oneCall, 200, `{"operation":"att_1","kind":"authorize","status":"succeeded","gateway_id":"ch_1","amount":1250,"currency":"EUR"}`, unread},
@@ -154,16 +157,18 @@ func TestAbsence(t *testing.T) {
 		body     string
 		want     pay.Finding
 	}{
-		{"nothing, and all was seen", known, 404, `{"error":{"code":"not_found","message":"x"},"lag_ms":0}`, pay.Finding{Absent: true}},
-		{"nothing, and the last seconds were not seen", known, 404, `{"error":{"code":"not_found","message":"x"},"lag_ms":3000}`, pay.Finding{Absent: true, Lag: 3 * time.Second}},
-		{"nothing, and no word of what was not seen", known, 404, `{"error":{"code":"not_found","message":"x"}}`, unread},
-		{"the same where that is not promised", pay.Contract{}, 404, `{"error":{"code":"not_found","message":"x"}}`, pay.Finding{Absent: true}},
-		{"a lag below zero", known, 404, `{"error":{"code":"not_found","message":"x"},"lag_ms":-1}`, unread},
-		{"a lag of ages", known, 404, `{"error":{"code":"not_found","message":"x"},"lag_ms":9223372036854775807}`, unread},
-		{"another error", known, 404, `{"error":{"code":"no_such_route","message":"x"},"lag_ms":0}`, unread},
+		{"nothing, and all was seen", known, 404, `{"operation":"att_1","error":{"code":"not_found","message":"x"},"lag_ms":0}`, pay.Finding{Absent: true}},
+		{"nothing, and the last seconds were not seen", known, 404, `{"operation":"att_1","error":{"code":"not_found","message":"x"},"lag_ms":3000}`, pay.Finding{Absent: true, Lag: 3 * time.Second}},
+		{"nothing, and no word of what was not seen", known, 404, `{"operation":"att_1","error":{"code":"not_found","message":"x"}}`, unread},
+		{"the same where that is not promised", pay.Contract{}, 404, `{"operation":"att_1","error":{"code":"not_found","message":"x"}}`, pay.Finding{Absent: true}},
+		{"a lag below zero", known, 404, `{"operation":"att_1","error":{"code":"not_found","message":"x"},"lag_ms":-1}`, unread},
+		{"a lag of ages", known, 404, `{"operation":"att_1","error":{"code":"not_found","message":"x"},"lag_ms":9223372036854775807}`, unread},
+		{"nothing of another operation", known, 404, `{"operation":"att_2","error":{"code":"not_found","message":"x"},"lag_ms":0}`, unread},
+		{"nothing in particular", known, 404, `{"error":{"code":"not_found","message":"x"},"lag_ms":0}`, unread},
+		{"another error", known, 404, `{"operation":"att_1","error":{"code":"no_such_route","message":"x"},"lag_ms":0}`, unread},
 		{"a page", known, 404, `<html>`, unread},
-		{"nothing, with another status", known, 400, `{"error":{"code":"not_found","message":"x"},"lag_ms":0}`, unread},
-		{"nothing, and a good status", known, 200, `{"error":{"code":"not_found","message":"x"},"lag_ms":0}`, unread},
+		{"nothing, with another status", known, 400, `{"operation":"att_1","error":{"code":"not_found","message":"x"},"lag_ms":0}`, unread},
+		{"nothing, and a good status", known, 200, `{"operation":"att_1","error":{"code":"not_found","message":"x"},"lag_ms":0}`, unread},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := said(reader{&oneCall, row.contract}.checked, gateway.Answer{Left: true, Status: row.status, Body: []byte(row.body)})
@@ -207,7 +212,7 @@ func TestContractIsWholeOrNone(t *testing.T) {
 func FuzzAnswer(f *testing.F) {
 	f.Add(200, []byte(`{`+done+`}`), false)
 	f.Add(402, []byte(executed("charge", "declined", "ch_1", 1, "EUR")), false)
-	f.Add(404, []byte(`{"error":{"code":"not_found","message":"x"},"lag_ms":0}`), true)
+	f.Add(404, []byte(`{"operation":"att_1","error":{"code":"not_found","message":"x"},"lag_ms":0}`), true)
 	f.Add(200, []byte(`{"operation":"att_1","executions":[{`+done+`},{`+done+`}]}`), true)
 	f.Fuzz(func(t *testing.T, status int, body []byte, check bool) {
 		a := gateway.Answer{Left: true, Status: status, Body: body}

@@ -37,9 +37,14 @@ func (r reader) sent(a gateway.Answer) (pay.Finding, bool) {
 		return f, ok && f.Outcome == pay.Declined
 	default:
 		f, ok := refusalOf(v)
-		return f, ok && a.Status >= 400
+		return f, ok && a.Status >= 400 && r.isOurs(v)
 	}
 }
+
+// isOurs says whether an error is about the operation that was asked for. One
+// that is not may have been meant for somebody who had the connection before, or
+// be about the connection itself: it was written without the request being read.
+func (r reader) isOurs(v jcs.Value) bool { return text(v, "operation") == r.call.Operation }
 
 // refusalOf reads an error: the send did nothing.
 func refusalOf(v jcs.Value) (pay.Finding, bool) {
@@ -72,7 +77,7 @@ func (r reader) absent(v jcs.Value) (pay.Finding, bool) {
 	e, _ := v.Member("error")
 	lag, told := integer(v, "lag_ms", int64(maxPeriod/time.Millisecond))
 	return pay.Finding{Absent: true, Lag: time.Duration(lag) * time.Millisecond},
-		text(e, "code") == "not_found" && (told || !r.contract.LagKnown)
+		text(e, "code") == "not_found" && r.isOurs(v) && (told || !r.contract.LagKnown)
 }
 
 // executions reads what became of the operation, which can have been executed

@@ -53,8 +53,8 @@ func TestWhatIsRefused(t *testing.T) {
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			a := h.do(context.Background(), "POST", "/v1/operations", []byte(row.text), "Idempotency-Key", "att_1")
-			if a.status != row.status || a.Error.Code != row.code {
-				t.Errorf("got %d %s, want %d %s", a.status, a.text, row.status, row.code)
+			if a.status != row.status || a.Error.Code != row.code || a.Operation != "att_1" {
+				t.Errorf("got %d %s, want %d %s of att_1", a.status, a.text, row.status, row.code)
 			}
 		})
 	}
@@ -75,8 +75,8 @@ func TestAnOperationNeedsOneID(t *testing.T) {
 		"one in letters": {"Idempotency-Key", "ätt"},
 		"one in two":     {"Idempotency-Key", "att 1"},
 	} {
-		if a := h.do(context.Background(), "POST", "/v1/operations", good, headers...); a.status != 400 {
-			t.Errorf("%s: got %d", sentence, a.status)
+		if a := h.do(context.Background(), "POST", "/v1/operations", good, headers...); a.status != 400 || a.Operation != "" {
+			t.Errorf("%s: got %d %s", sentence, a.status, a.text)
 		}
 	}
 	h.wantCharges(0)

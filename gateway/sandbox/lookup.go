@@ -14,7 +14,7 @@ func (s *Server) lookUp(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if s.cfg.NoLookup {
-		refuse(w, refused(http.StatusNotImplemented, "no_lookup", "this gateway cannot be asked"))
+		refuseOperation(w, operation, refused(http.StatusNotImplemented, "no_lookup", "this gateway cannot be asked"))
 		return
 	}
 	v, err := s.check(r.Context(), operation)
@@ -71,7 +71,7 @@ func (v *view) see(all []*execution, now time.Time) {
 func (s *Server) replyToCheck(operation string, v view, r *http.Request) reply {
 	lag := s.told(v.lag).Milliseconds()
 	if len(v.executions) == 0 || v.fault.Missing {
-		p := shaped(v.fault, http.StatusOK, errorBody{Error: problem{"not_found", "no such operation is known"}, LagMillis: &lag})
+		p := shaped(v.fault, http.StatusOK, errorBody{Operation: operation, Error: problem{"not_found", "no such operation is known"}, LagMillis: &lag})
 		if p.status == http.StatusOK {
 			p.status = http.StatusNotFound
 		}

@@ -29,7 +29,7 @@ func TestALookupOfWhatNeverCame(t *testing.T) {
 	h := open(t, sandbox.Config{})
 	for n := 1; n <= 2; n++ {
 		a := h.check("att_1")
-		if a.status != 404 || a.Error.Code != "not_found" || a.LagMillis != 0 {
+		if a.status != 404 || a.Error.Code != "not_found" || a.Operation != "att_1" || a.LagMillis != 0 {
 			t.Errorf("got %d %s", a.status, a.text)
 		}
 		if got := h.Checks("att_1"); got != n {

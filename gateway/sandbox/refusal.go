@@ -31,11 +31,15 @@ func against(code, format string, args ...any) *refusal {
 // errOverloaded is 429 and not 503: nothing began, and only a 4xx says so.
 var errOverloaded = refused(http.StatusTooManyRequests, "overloaded", "more is asked at once than this sandbox takes; nothing began")
 
-func refuse(w http.ResponseWriter, r *refusal) {
+// refuse answers what is about no operation.
+func refuse(w http.ResponseWriter, r *refusal) { refuseOperation(w, "", r) }
+
+// refuseOperation answers that nothing was done for an operation.
+func refuseOperation(w http.ResponseWriter, operation string, r *refusal) {
 	if r.status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "1")
 	}
-	writeJSON(w, r.status, errorBody{Error: problem{r.code, r.message}})
+	writeJSON(w, r.status, errorBody{Operation: operation, Error: problem{r.code, r.message}})
 }
 
 // writeJSON writes a whole answer.

@@ -45,7 +45,7 @@ func (s *Server) operate(w http.ResponseWriter, r *http.Request) {
 	in, no := readInstruction(w, r, operation)
 	if no != nil {
 		s.count(context.WithoutCancel(r.Context()), operation)
-		refuse(w, no)
+		refuseOperation(w, operation, no)
 		return
 	}
 	o, err := s.send(r.Context(), in)
@@ -53,7 +53,7 @@ func (s *Server) operate(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		s.fail(w, err)
 	case o.refusal != nil:
-		refuse(w, o.refusal)
+		refuseOperation(w, operation, o.refusal)
 	default:
 		s.answer(w, r, s.replyTo(o, r))
 	}

@@ -28,8 +28,11 @@ type problem struct {
 	Message string `json:"message"`
 }
 
-// errorBody is a refusal. LagMillis is there for a lookup that found nothing.
+// errorBody is a refusal. Operation is what it is about: an error without it is
+// about none, and says nothing of any. LagMillis is there for a lookup that found
+// nothing.
 type errorBody struct {
+	Operation string  `json:"operation,omitempty"`
 	Error     problem `json:"error"`
 	LagMillis *int64  `json:"lag_ms,omitempty"`
 }
