@@ -207,6 +207,16 @@ func TestContractIsWholeOrNone(t *testing.T) {
 	}
 }
 
+// What is declared to take no time holds: it is not what a gateway stands for that
+// declares nothing.
+func TestNoTimeIsDeclaredToo(t *testing.T) {
+	body := `{"window_ms":0,"lookup":true,"lookup_lag_ms":0,"in_flight_ms":0,"timeout_ms":3000,"lag_known":true,"captures":"many","partial_capture":true}`
+	c, ok := readContract(gateway.Answer{Left: true, Status: 200, Body: []byte(body)})
+	if !ok || c.Window != 0 || c.LookupLag <= 0 || c.LookupLag > time.Millisecond || c.InFlight <= 0 || c.InFlight > time.Millisecond {
+		t.Errorf("%v, %+v", ok, c)
+	}
+}
+
 // Whatever comes: nothing panics, nothing is done by an answer that does not name
 // the operation, and nothing is more than a payment.
 func FuzzAnswer(f *testing.F) {

@@ -182,6 +182,10 @@ func integer(v jcs.Value, name string, most int64) (int64, bool) {
 // maxPeriod bounds the periods of a contract: longer than anybody keeps an id.
 const maxPeriod = 10 * 365 * 24 * time.Hour
 
+// atOnce is what a declared lag or flight of no time at all is read as: to
+// pay.Contract a zero is one that was not declared, and means 15 minutes.
+const atOnce = time.Nanosecond
+
 // readContract reads what the sandbox declares. Each member must be there: what
 // was left out by mistake must not become a promise, nor a default.
 func readContract(a gateway.Answer) (pay.Contract, bool) {
@@ -195,6 +199,7 @@ func readContract(a gateway.Answer) (pay.Contract, bool) {
 		good = good && ok
 		return time.Duration(ms) * time.Millisecond
 	}
+	bound := func(name string) time.Duration { return max(period(name), atOnce) }
 	flag := func(name string) bool {
 		m, _ := v.Member(name)
 		good = good && m.Kind() == jcs.Bool
@@ -202,7 +207,7 @@ func readContract(a gateway.Answer) (pay.Contract, bool) {
 	}
 	captures := text(v, "captures")
 	c := pay.Contract{
-		Window: period("window_ms"), LookupLag: period("lookup_lag_ms"), InFlight: period("in_flight_ms"), Timeout: period("timeout_ms"),
+		Window: period("window_ms"), LookupLag: bound("lookup_lag_ms"), InFlight: bound("in_flight_ms"), Timeout: period("timeout_ms"),
 		Lookup: flag("lookup"), LagKnown: flag("lag_known"), PartialCapture: flag("partial_capture"), ManyCaptures: captures == "many",
 	}
 	return c, good && (captures == "many" || captures == "one")
