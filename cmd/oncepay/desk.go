@@ -19,6 +19,7 @@ type desk struct {
 	store    *sqlite.Store
 	executor *engine.Executor
 	gateways gateways // nil: this process knows none
+	log      *slog.Logger
 }
 
 // gateways are who can ask a gateway about a payment.
@@ -35,7 +36,7 @@ func (d *desk) CheckPayment(ctx context.Context, id string) error {
 	case d.gateways == nil:
 		return errors.New("no server is running on this store, and only a server knows the gateways: start it with `oncepay serve`; it checks by itself what is in doubt")
 	}
-	return d.gateways.Check(ctx, m.Ref)
+	return d.plain("check", id, d.gateways.Check(ctx, m.Ref))
 }
 
 // ResolvePayment is teller's.
@@ -54,10 +55,22 @@ func (d *desk) ResolvePayment(ctx context.Context, id string, how decision) erro
 		Ref: m.Ref, Operation: how.Operation, Happened: how.As == "captured", Evidence: how.Evidence, Actor: how.Actor,
 	}})
 	if o.Err != nil {
-		return o.Err
+		return d.plain("resolve", id, o.Err)
 	}
 	return refused(o.Answer.Status, o.Answer.Body)
 }
+
+// plain is an error in words for a person. A defect has a stack, which is the
+// log's.
+func (d *desk) plain(doing, id string, err error) error {
+	if !errors.Is(err, engine.ErrInternal) {
+		return err
+	}
+	d.log.Error("a payment could not be settled", "doing", doing, "payment", id, "err", err)
+	return errDefect
+}
+
+var errDefect = errors.New("it could not be written down: oncepay has a defect, and the log of the process that owns the store says which; the payment is as it was")
 
 func (d *desk) find(ctx context.Context, id string) (*pay.Payment, error) {
 	m, err := d.store.FindPayment(ctx, id)
@@ -94,5 +107,5 @@ func openTeller(ctx context.Context, path string, log *slog.Logger) (teller, fun
 	}
 	executor := engine.New(store, engine.Config{Since: store.Since(), Seed: id.Seed(), Render: web.RenderPayment})
 	done := func() error { return errors.Join(executor.Close(context.WithoutCancel(ctx)), store.Close()) }
-	return &desk{store: store, executor: executor}, done, nil
+	return &desk{store: store, executor: executor, log: log}, done, nil
 }

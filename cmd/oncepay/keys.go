@@ -69,7 +69,7 @@ func keys() []key {
 			"requests that a tenant may send at once before limits.rate slows it down; 0 is as many as one second allows"),
 		row("limits.in_flight", "10000", count(1), func(c *config) *int { return &c.limits.inFlight },
 			"operations that wait for a gateway's answer; more payments get 503 before anything begins, since each holds a connection"),
-		row("limits.memory", "420MiB", bytesOf, func(c *config) *int64 { return &c.limits.memory },
+		row("limits.memory", "400MiB", bytesOf, func(c *config) *int64 { return &c.limits.memory },
 			"of Go's heap and stacks, beside about 70 MiB of the store's: near it, garbage is collected harder; it refuses nothing; 0 is no limit, and GOMEMLIMIT beats it"),
 
 		row("drain", "10s", duration(0), func(c *config) *time.Duration { return &c.drain },
