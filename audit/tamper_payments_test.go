@@ -302,8 +302,8 @@ func TestATransferThatPretendsToBookAPaymentIsAClients(t *testing.T) {
 	}
 }
 
-// Who decides that a charge never was, after it was given back, has said so: it
-// is in the books, and nobody has to be told again.
+// Who decides that a refund happened after all, when another was made in its place,
+// has said so: it is in the books, and nobody has to be told again.
 func TestWhatAHumanHasDecidedIsInOrder(t *testing.T) {
 	s := newShop(t, 5)
 	s.asked("acme", "POST /v1/payments", func(a pay.Ask) pay.Command {
@@ -311,11 +311,13 @@ func TestWhatAHumanHasDecidedIsInOrder(t *testing.T) {
 	})
 	ref, charge := s.paid[0], s.sent[0]
 	s.said(charge, pay.Finding{Outcome: pay.Done, Amount: 100})
-	s.asked("acme", "POST /v1/payments/{id}/refunds", func(a pay.Ask) pay.Command { return pay.RefundPayment{Ask: a, Ref: ref} })
+	for _, outcome := range []pay.Outcome{pay.Declined, pay.Done} {
+		s.asked("acme", "POST /v1/payments/{id}/refunds", func(a pay.Ask) pay.Command { return pay.RefundPayment{Ask: a, Ref: ref} })
+		s.said(s.sent[len(s.sent)-1], pay.Finding{Outcome: outcome, Amount: 100})
+	}
 	s.said(s.sent[1], pay.Finding{Outcome: pay.Done, Amount: 100})
-	s.said(charge, pay.Finding{Outcome: pay.Declined})
-	s.submit("", "", &engine.Job{Tenant: "acme", Payment: pay.ResolvePayment{Ask: pay.Ask{House: house}, Ref: ref}})
-	if p, err := s.store.Payment(t.Context(), ref); err != nil || p.Captured != 0 || p.Refunded != 100 {
+	s.submit("", "", &engine.Job{Tenant: "acme", Payment: pay.ResolvePayment{Ask: pay.Ask{House: house}, Ref: ref, Happened: true}})
+	if p, err := s.store.Payment(t.Context(), ref); err != nil || p.Captured != 100 || p.Refunded != 200 {
 		t.Fatalf("%v; the payment is %s, %d captured, %d given back", err, p.Status, p.Captured, p.Refunded)
 	}
 	r, err := audit.Run(t.Context(), s.store.Snapshot(), audit.Config{})

@@ -118,13 +118,13 @@ func (c RefundPayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 	if r, err, done := c.known(p, ToRefund); done {
 		return r, err
 	}
-	left := p.Refundable()
+	left := min(p.Refundable(), MaxAmount) // captured twice it can be more, which is given back in two
 	o := &Operation{Kind: Refund, Amount: left}
 	if c.Amount != nil {
 		o.Amount = *c.Amount
 	}
 	switch {
-	case p.Status == NeedsReview && p.InDoubt: // else a review has found that too much was captured
+	case p.contradicts(): // that too much was captured is what a refund is for
 		return Result{}, refuse(ledger.StateConflict, "", "the payment needs a review first: what was captured is not certain")
 	case p.Captured == 0:
 		return Result{}, refuse(ledger.StateConflict, "", "nothing of the payment was captured; it is %s", p.Status)

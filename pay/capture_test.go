@@ -279,10 +279,39 @@ func TestTheLifeOfARefund(t *testing.T) {
 func TestARefundOfWhatWasCapturedTooMuch(t *testing.T) {
 	w := newWorld(prompt)
 	p := ways["needs_review, too much captured"](t, w)
-	w.want(t, p, view{Status: pay.NeedsReview, Captured: 160}, books{Merchant: 160})
+	w.want(t, p, view{Status: pay.NeedsReview, InDoubt: true, Captured: 160}, books{Merchant: 160})
 	w.do(t, w.refund(p, 160))
 	w.answer(t, p, done(160))
-	w.want(t, p, view{Status: pay.NeedsReview, Captured: 160, Refunded: 160}, books{})
+	w.want(t, p, view{Status: pay.Succeeded, Captured: 160, Refunded: 160}, books{})
+}
+
+// Or it turns out that not so much was: what was asked before, and was allowed then,
+// is no reason to write nothing any more.
+func TestACaptureThatWasNoneAfterARefundThatFailed(t *testing.T) {
+	w := newWorld(prompt)
+	p := ways["needs_review, too much captured"](t, w)
+	w.do(t, w.refund(p, 160))
+	w.answer(t, p, declined)
+	absent := w.resolve(p, false)
+	w.refuse(t, absent, ledger.StateConflict, "") // which of them?
+	absent.Operation = w.at(p).Operations[1].ID
+	happened := absent
+	happened.Happened = true
+	w.refuse(t, happened, ledger.StateConflict, "")
+	w.do(t, absent)
+	w.want(t, p, view{Status: pay.Succeeded, Captured: 100}, books{Merchant: 100})
+}
+
+// What was given back was taken: nobody decides that it was not.
+func TestWhatWasGivenBackWasTaken(t *testing.T) {
+	w := newWorld(prompt)
+	p := w.succeeded(t)
+	w.do(t, w.refund(p, 40))
+	w.answer(t, p, done(40))
+	w.check(t, p, p.Charge().ID, declined)
+	w.refuse(t, w.resolve(p, false), ledger.StateConflict, "")
+	w.do(t, w.resolve(p, true))
+	w.want(t, p, view{Status: pay.Succeeded, Captured: 100, Refunded: 40}, books{Merchant: 60})
 }
 
 // Nobody is given back today what nobody knows to have been taken.

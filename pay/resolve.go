@@ -27,7 +27,9 @@ func (c ResolvePayment) Needs(b *Book) {
 	}
 }
 
-// Decide refuses with NotFound, InProgress or StateConflict.
+// Decide refuses with NotFound, InProgress or StateConflict. Of a payment that is
+// in doubt only because too much was captured, an operation that did not happen is
+// decided if it is named.
 func (c ResolvePayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 	p := b.payment(c.Ref)
 	if p == nil {
@@ -36,11 +38,15 @@ func (c ResolvePayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 	o := p.doubt(c.Operation)
 	switch {
 	case o == nil:
-		return Result{}, refuse(ledger.StateConflict, "", "nothing of the payment is in doubt; it is %s", p.Status)
+		return Result{}, p.undoubted(c.Operation)
 	case m.Now.Before(o.LeaseUntil):
 		return Result{}, refuse(ledger.InProgress, "", "the %s %s is being sent; decide when its answer did not come", o.Kind, o.ID)
 	case o.Kind == Void && c.Happened && p.Captured > 0:
 		return Result{}, refuse(ledger.StateConflict, "", "the payment was captured; decide first that it was not")
+	case c.Happened && p.settled(o):
+		return Result{}, refuse(ledger.StateConflict, "", "the %s %s is known to have happened; refund what is too much", o.Kind, o.ID)
+	case !c.Happened && (o.Kind == Charge || o.Kind == Capture) && o.took() > 0 && p.Refundable() < o.took():
+		return Result{}, refuse(ledger.StateConflict, "", "more was given back, or may have been, than was captured without the %s %s; decide first what did not happen of that", o.Kind, o.ID)
 	}
 	before := *o
 	c.decide(p, o)
@@ -91,6 +97,30 @@ func (p *Payment) doubt(id string) *Operation {
 		if p.clashes() && o.Outcome == Done && (o.ID == id && o.Kind == Void || (id == "" || o.ID == id) && moved) {
 			return o
 		}
+		if p.exceeds() && moved && o.Outcome == Done && o.ID == id { // which of them is too much must be said
+			return o
+		}
 	}
 	return nil
+}
+
+// settled says whether nothing about an operation is in doubt, nor with another:
+// there is only too much of it.
+func (p *Payment) settled(o *Operation) bool {
+	return !o.open() && !o.doubtful() && !p.clashes()
+}
+
+// undoubted refuses to decide what is not in doubt. What was asked for is not
+// repeated.
+func (p *Payment) undoubted(operation string) *ledger.Refusal {
+	switch o := p.Operation(operation); {
+	case operation != "" && o == nil:
+		return refuse(ledger.NotFound, "/operation", "the payment has no such operation")
+	case operation != "":
+		return refuse(ledger.StateConflict, "/operation", "the %s %s is settled: %s", o.Kind, o.ID, o.Outcome)
+	case p.exceeds():
+		return refuse(ledger.StateConflict, "", "%d more was captured than the payment is about: refund it, or say which operation did not happen", p.Captured-p.Refunded-p.Amount)
+	default:
+		return refuse(ledger.StateConflict, "", "nothing of the payment is in doubt; it is %s", p.Status)
+	}
 }

@@ -129,7 +129,9 @@ func TestResolveNamesAnOperation(t *testing.T) {
 	}
 	w.want(t, p, view{Status: pay.Succeeded, Captured: 100, Refunded: 40}, books{Merchant: 60})
 	second.Operation = w.at(p).Charge().ID
-	w.refuse(t, second, ledger.StateConflict, "")
+	w.refuse(t, second, ledger.StateConflict, "/operation")
+	second.Operation = "att_of_another"
+	w.refuse(t, second, ledger.NotFound, "/operation")
 }
 
 // While it is being sent nobody knows better; when the answer should have come,

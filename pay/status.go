@@ -15,7 +15,7 @@ func (p *Payment) derive() {
 			p.Refunded += o.took()
 		}
 	}
-	p.InDoubt = p.InDoubt || p.clashes()
+	p.InDoubt = p.InDoubt || p.clashes() || p.exceeds()
 	p.Status = p.status()
 }
 
@@ -35,7 +35,7 @@ func (p *Payment) status() Status {
 		return Canceled
 	case charge == nil:
 		return RequiresConfirmation
-	case p.contradicts():
+	case p.contradicts(), p.exceeds():
 		return NeedsReview
 	case p.working():
 		return Processing
@@ -52,16 +52,20 @@ func (p *Payment) status() Status {
 	}
 }
 
-// contradicts says whether a human must look: refunds aside, which have a status
-// of their own.
+// contradicts says whether what is known of a payment is not certain: refunds
+// aside, which have a status of their own.
 func (p *Payment) contradicts() bool {
 	for _, o := range p.Operations {
 		if o.Kind != Refund && (o.Outcome == Conflict || o.Parked != "") {
 			return true
 		}
 	}
-	return p.clashes() || p.Captured > p.Amount
+	return p.clashes()
 }
+
+// exceeds says whether the customer has paid more than the payment is about, and
+// has not got it back.
+func (p *Payment) exceeds() bool { return p.Captured-p.Refunded > p.Amount }
 
 // clashes says whether the payment was given up and charged.
 func (p *Payment) clashes() bool { return p.voided() && p.Captured > 0 }
@@ -127,13 +131,16 @@ func (p *Payment) Check() error {
 	return nil
 }
 
+// checkOperation bounds amounts by what any payment can be of, and not by what is
+// known of this one: that can turn out to be less than when the operation began,
+// and then nothing more could be written of it.
 func (p *Payment) checkOperation(i int, o *Operation) error {
 	switch {
 	case o.Kind < Charge || o.Kind > Refund || o.Outcome > Conflict:
 		return fmt.Errorf("pay: operation %s has the %s and the %s, which do not exist", o.ID, o.Kind, o.Outcome)
 	case (i == 0) != (o.Kind == Charge || o.Kind == Authorize):
 		return fmt.Errorf("pay: operation %s of payment %s is a %s at place %d", o.ID, p.ID, o.Kind, i)
-	case o.Amount < 0 || o.Amount > max(p.Amount, p.Captured) || o.Moved < 0 || o.Booked < 0 || o.Suspended < 0:
+	case o.Amount < 0 || o.Amount > MaxAmount || o.Moved < 0 || o.Booked < 0 || o.Suspended < 0:
 		return fmt.Errorf("pay: operation %s of payment %s moves %d, moved %d", o.ID, p.ID, o.Amount, o.Moved)
 	case o.Attempt > 0 && o.FirstSentAt.IsZero():
 		return fmt.Errorf("pay: operation %s was sent %d times and never first", o.ID, o.Attempt)

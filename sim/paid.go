@@ -73,7 +73,7 @@ func (k *checker) follows(old, p *pay.Payment) {
 	if p.Amount != old.Amount && old.Amount != 0 || len(p.Operations) < len(old.Operations) {
 		k.fail(onlyForward, "payment %s is another one: %+v, then %+v", p.ID, old, p)
 	}
-	if p.Captured > p.Amount && p.Status != pay.NeedsReview || p.Refunded > p.Captured && !k.witness.liedOf(p) {
+	if p.Captured-p.Refunded > p.Amount && p.Status != pay.NeedsReview || p.Refunded > p.Captured && !k.witness.liedOf(p) {
 		k.fail(agreement, "payment %s of %d shows %d captured, %d refunded", p.ID, p.Amount, p.Captured, p.Refunded)
 	}
 }
