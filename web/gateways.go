@@ -121,10 +121,17 @@ func (x *exchange) lookAgain(p *patience, r pay.Ref, j *engine.Job, o engine.Out
 	return o
 }
 
-// whyNotAsked answers for a check that failed.
+// whyNotAsked answers for a check that failed. What the gateway says may come
+// later, or be lost on its way to the store: so it does not say that nothing
+// changed.
 func (x *exchange) whyNotAsked(r pay.Ref, err error) {
 	if f := findFailure(err); f.code != internal && !errors.Is(err, engine.ErrInProgress) {
 		x.refuse(x.refusal(err))
+		return
+	}
+	if errors.Is(err, engine.ErrInternal) {
+		x.api.log.Error("what a gateway answered could not be written down", "request", x.id, "payment", r.ID, "err", err)
+		x.refuse(internal, "The gateway answered, and the server has a defect that kept it from writing the answer down; its log says more under this request_id. The payment stays in doubt, and is checked again.")
 		return
 	}
 	level := slog.LevelWarn
@@ -132,5 +139,5 @@ func (x *exchange) whyNotAsked(r pay.Ref, err error) {
 		level = slog.LevelDebug
 	}
 	x.api.log.Log(x.r.Context(), level, "a gateway could not be asked", "request", x.id, "payment", r.ID, "err", err)
-	x.refuse(gatewayUnavailable, "The gateway could not be asked, or it took too long. Nothing has changed by this request.")
+	x.refuse(gatewayUnavailable, "The gateway could not be asked, or it took too long. If it answers later, that is written down.")
 }

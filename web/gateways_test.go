@@ -89,16 +89,17 @@ func TestChecksThatFail(t *testing.T) {
 			status   int
 			code     string
 		}{
-			"the gateway cannot be asked":   {gateways{house: having("sandbox")}, 409, "state_conflict"},
-			"the gateway is not there":      {gateways{err: errNoGateway}, 503, "gateway_unavailable"},
-			"nothing was heard":             {gateways{house: lookup, err: context.DeadlineExceeded}, 503, "gateway_unavailable"},
-			"the store fails":               {gateways{house: lookup, err: fmt.Errorf("record: %w", engine.ErrUnavailable)}, 503, "store_unavailable"},
-			"the server is shutting down":   {gateways{house: lookup, err: engine.ErrClosed}, 503, "overloaded"},
-			"the answer took too long":      {gateways{house: lookup, err: engine.ErrInProgress}, 503, "gateway_unavailable"},
-			"afterwards it may be repeated": {h.till, 200, ""},
+			"the gateway cannot be asked":    {gateways{house: having("sandbox")}, 409, "state_conflict"},
+			"the gateway is not there":       {gateways{err: errNoGateway}, 503, "gateway_unavailable"},
+			"nothing was heard":              {gateways{house: lookup, err: context.DeadlineExceeded}, 503, "gateway_unavailable"},
+			"the store fails":                {gateways{house: lookup, err: fmt.Errorf("record: %w", engine.ErrUnavailable)}, 503, "store_unavailable"},
+			"the server is shutting down":    {gateways{house: lookup, err: engine.ErrClosed}, 503, "overloaded"},
+			"the answer took too long":       {gateways{house: lookup, err: engine.ErrInProgress}, 503, "gateway_unavailable"},
+			"the answer is not written down": {gateways{house: lookup, err: fmt.Errorf("%w: a stack", engine.ErrInternal)}, 500, "internal"},
+			"afterwards it may be repeated":  {h.till, 200, ""},
 		} {
 			h.payments = row.payments
-			if a := h.post("c"+fmt.Sprint(row.status, row.code), target, ""); a.status != row.status || a.code() != row.code {
+			if a := h.post("c"+fmt.Sprint(row.status, row.code), target, ""); a.status != row.status || a.code() != row.code || strings.Contains(a.body, "Nothing has changed") || strings.Contains(a.body, "stack") {
 				t.Errorf("%s: got %v, want %d %s", name, a, row.status, row.code)
 			}
 		}
