@@ -140,7 +140,7 @@ func (s *server) begin(path string) error {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	d := &desk{store: s.store, executor: s.executor, gateways: s.processor}
+	d := &desk{store: s.store, executor: s.executor, gateways: s.processor, log: s.log}
 	s.keeping.Go(func() { serveOwner(ctx, socket, s.store, d, s.log) })
 	s.keeping.Go(func() { s.processor.Run(ctx) })
 	s.keeping.Go(func() {
