@@ -12,6 +12,8 @@ import (
 // What is wrong with a body is told with a pointer and a sentence, and leaves
 // the key free: the mended request is executed under it.
 func TestWrongBodies(t *testing.T) {
+	h := newHouse(t, nil)
+	h.open()
 	const unfit = "invalid"
 	for name, row := range map[string]struct {
 		body    string
@@ -79,9 +81,7 @@ func TestWrongBodies(t *testing.T) {
 		"metadata with a value of 501 characters":  {withMetadata(1, "n", strings.Repeat("ü", 501)), 422, unfit, "/metadata/0n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t, nil)
-			h.open()
-			a := h.post("k", "/v1/transfers", row.body)
+			a := h.post(keyOf(name), "/v1/transfers", row.body)
 			if a.status != row.status || a.code() != row.code {
 				t.Fatalf("got %d %s, want %d %s", a.status, a.body, row.status, row.code)
 			}
@@ -94,7 +94,7 @@ func TestWrongBodies(t *testing.T) {
 			if a.header.Get("Idempotency-Expires") == "" {
 				t.Error("no Idempotency-Expires")
 			}
-			if again := h.post("k", "/v1/transfers", transferBody("1")); again.status != 201 || again.header.Get("Idempotency-Replayed") != "" {
+			if again := h.post(keyOf(name), "/v1/transfers", transferBody("1")); again.status != 201 || again.header.Get("Idempotency-Replayed") != "" {
 				t.Errorf("mended: %d %s, want it executed", again.status, again.body)
 			}
 		})
@@ -178,6 +178,7 @@ func TestAmountsThatDifferBeyondADouble(t *testing.T) {
 
 // What is wrong with the key is told before anything else about the request.
 func TestWrongKeys(t *testing.T) {
+	h := newHouse(t, nil)
 	for name, row := range map[string]struct {
 		lines []string
 		code  string
@@ -200,7 +201,6 @@ func TestWrongKeys(t *testing.T) {
 		"a quoted key of 256 characters":  {[]string{`"` + strings.Repeat("k", 256) + `"`}, "key_malformed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t, nil)
 			r := request("POST", "/v1/transfers", "{broken")
 			r.Header["Idempotency-Key"] = row.lines
 			if a := h.send(r); a.status != 400 || a.code() != row.code {
@@ -235,6 +235,7 @@ func TestKeysThatAreTheSame(t *testing.T) {
 // The form of a body is part of the request's form: it is refused before it is
 // read.
 func TestMediaTypes(t *testing.T) {
+	h := newHouse(t, nil)
 	for name, row := range map[string]struct {
 		fields []string
 		body   string
@@ -253,14 +254,12 @@ func TestMediaTypes(t *testing.T) {
 		"a problem is no request body": {[]string{"Content-Type", "application/problem+json"}, "{}", 415},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t, nil)
 			a := h.do("POST", "/v1/transfers", row.body, append(row.fields, "Idempotency-Key", "k")...)
 			if a.status != row.status {
 				t.Errorf("got %d %s, want %d", a.status, a.body, row.status)
 			}
 		})
 		t.Run(name+", chunked", func(t *testing.T) {
-			h := newHouse(t, nil)
 			r := request("POST", "/v1/transfers", row.body, append(row.fields, "Idempotency-Key", "k")...)
 			r.ContentLength = -1
 			if a := h.send(r); a.status != row.status {
@@ -273,6 +272,7 @@ func TestMediaTypes(t *testing.T) {
 // A body over the limit is refused, whether it says its length or not, and one
 // at the limit is read.
 func TestBodySizes(t *testing.T) {
+	h := newHouse(t, nil)
 	fill := func(n int) string { return strings.Repeat(" ", n-2) + "{}" }
 	for name, row := range map[string]struct {
 		target string
@@ -288,7 +288,6 @@ func TestBodySizes(t *testing.T) {
 	} {
 		for _, chunked := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, chunked %t", name, chunked), func(t *testing.T) {
-				h := newHouse(t, nil)
 				r := request("POST", row.target, fill(row.size), "Idempotency-Key", "k")
 				if chunked {
 					r.ContentLength = -1
