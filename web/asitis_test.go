@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/pay"
 	"github.com/oncepay/oncepay/webhook"
 )
@@ -16,7 +17,7 @@ func TestWhoDoesNotWaitIsToldHowItIs(t *testing.T) {
 	for verb, want := range map[string]string{"create": "/v1/payments/", "confirm": "/v1/payments/", "refund": "/v1/refunds/"} {
 		t.Run(verb, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := newHouse(t, nil)
+				h := newHouseOn(t, engine.NewMemory(), nil)
 				h.till.held = make(chan struct{})
 				ask := func() answer {
 					return h.do("POST", "/v1/payments", confirmed("pm_held"), "Idempotency-Key", "k", "Prefer", "wait=0")
@@ -70,7 +71,7 @@ func TestConfirmsOfWhatIsSettledAreTheSame(t *testing.T) {
 	for method, status := range map[string]int{"pm_ok": 200, "pm_declined": 402, "pm_rejected": 402} {
 		t.Run(method, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := newHouse(t, nil)
+				h := newHouseOn(t, engine.NewMemory(), nil)
 				target := "/v1/payments/" + h.makePayment("k", paymentBody("payment_method", `"`+method+`"`))
 				first := h.post("", target+"/confirm", "")
 				if first.status != status {

@@ -57,7 +57,7 @@ func TestTheUsualGateway(t *testing.T) {
 		"a missing gateway is told with others": {gateways{}, "", paymentBody("amount", "0"), "2 things are wrong"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t, func(c *Config) { c.Payments, c.DefaultGateway = row.payments, row.usual })
+			h := newHouseOn(t, engine.NewMemory(), func(c *Config) { c.Payments, c.DefaultGateway = row.payments, row.usual })
 			if a := h.post("k", "/v1/payments", row.body); !strings.Contains(a.body, row.want) {
 				t.Errorf("got %d %s, want %s", a.status, a.body, row.want)
 			}
@@ -131,7 +131,7 @@ func TestWebhooksThatAreNotTaken(t *testing.T) {
 			if row.untold {
 				house.Gateways["sandbox"] = pay.Terms{Untold: true}
 			}
-			h := newHouse(t, func(c *Config) { c.Payments = gateways{house: house, err: row.err} })
+			h := newHouseOn(t, engine.NewMemory(), func(c *Config) { c.Payments = gateways{house: house, err: row.err} })
 			a := h.do("POST", "/v1/gateways/sandbox/webhooks/acme", "{}", "Authorization", "")
 			if a.status != row.status || (a.header.Get("Retry-After") != "") != (row.status == 503) || strings.Contains(a.body, "secret") {
 				t.Errorf("got %v, want %d", a, row.status)

@@ -101,7 +101,7 @@ func TestWaitingForAGateway(t *testing.T) {
 		for _, verb := range []string{"create", "confirm"} {
 			t.Run(verb+" "+prefer, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					h := newHouse(t, nil)
+					h := newHouseOn(t, engine.NewMemory(), nil)
 					target, body, fields := "/v1/payments", confirmed("pm_lost"), []string{"Prefer", prefer, "Idempotency-Key", "k"}
 					if verb == "confirm" {
 						target, body = "/v1/payments/"+h.makePayment("p", paymentBody("payment_method", `"pm_lost"`))+"/confirm", ""
