@@ -25,6 +25,7 @@ func eventually(t *testing.T, what string, good func() bool) {
 
 // A gateway that answers no send is asked all the same what became of them.
 func TestSendsLeaveRoomForChecks(t *testing.T) {
+	t.Parallel()
 	f := listen(t, func(c net.Conn, r *http.Request) {
 		if r.Method == http.MethodPost {
 			hangs(c, r)

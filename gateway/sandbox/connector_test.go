@@ -176,13 +176,13 @@ func TestConnectorFindsWhatRanTwice(t *testing.T) {
 }
 
 func TestConnectorTellsByHowMuchALookupLags(t *testing.T) {
-	h := open(t, sandbox.Config{Timeout: patience, Script: sandbox.NewScript(sandbox.Rule{Fault: sandbox.Fault{Answer: sandbox.Hang, Lag: 2 * time.Second}})})
+	h := open(t, sandbox.Config{Timeout: patience, Script: sandbox.NewScript(sandbox.Rule{Fault: sandbox.Fault{Answer: sandbox.Hang, Lag: time.Second}})})
 	c := connect(t, sandbox.ConnectorConfig{URL: h.url})
 	ask := call("att_1", "pm_ok")
 	if f := c.Send(t.Context(), ask); f.Outcome != pay.Unknown || f.Reach != pay.MayHaveArrived || !strings.HasPrefix(f.Detail, "no answer in ") {
 		t.Errorf("%+v", f)
 	}
-	if f := c.Check(t.Context(), ask); !f.Absent || f.Lag != 2*time.Second {
+	if f := c.Check(t.Context(), ask); !f.Absent || f.Lag != time.Second {
 		t.Errorf("%+v", f)
 	}
 	eventually(t, func() bool { return c.Check(t.Context(), ask).Outcome == pay.Done })
@@ -332,6 +332,7 @@ func TestConnectorRefusesOddNotices(t *testing.T) {
 // Many calls at once, of many payments, to a gateway that answers late, never,
 // and wrongly: each was one request, and in the end one charge.
 func TestConnectorUnderFaults(t *testing.T) {
+	t.Parallel()
 	const calls = 60
 	faults := []sandbox.Fault{
 		{}, {Answer: sandbox.Hang}, {Answer: sandbox.ResetBefore}, {Answer: sandbox.ResetWithin}, {Answer: sandbox.Truncated},

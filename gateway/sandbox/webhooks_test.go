@@ -106,6 +106,7 @@ func TestAWebhookTellsWhatWasExecuted(t *testing.T) {
 }
 
 func TestEachKindOfWebhook(t *testing.T) {
+	t.Parallel()
 	for method, want := range map[string]string{
 		"pm_ok": "operation.succeeded", "pm_declined": "operation.declined", "pm_requires_action": "operation.requires_action",
 		"pm_timeout_after_charge": "operation.succeeded", "pm_late": "operation.succeeded",
