@@ -30,7 +30,11 @@ func (c CapturePayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 	if c.Amount != nil {
 		o.Amount = *c.Amount
 	}
-	if err := c.check(o, left, p.Gateway); err != nil {
+	terms, err := c.House.terms(p.Gateway)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := c.check(o, left, p.Gateway, terms.Contract); err != nil {
 		return Result{}, err
 	}
 	return b.begin(p, o, m, c.Ask, ToCapture)
@@ -39,8 +43,7 @@ func (c CapturePayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 // capturable is what is reserved and not captured.
 func (p *Payment) capturable() int64 { return p.Charge().Moved - p.Captured }
 
-func (c CapturePayment) check(o *Operation, left int64, gateway string) error {
-	rules := c.House.Gateways[gateway].Contract
+func (c CapturePayment) check(o *Operation, left int64, gateway string, rules Contract) error {
 	switch {
 	case o.Amount < 1:
 		return refuse(ledger.Invalid, "/amount", "an amount is at least 1 minor unit")

@@ -302,6 +302,31 @@ func TestACaptureThatWasNoneAfterARefundThatFailed(t *testing.T) {
 	w.want(t, p, view{Status: pay.Succeeded, Captured: 100}, books{Merchant: 100})
 }
 
+// A gateway that has not said yet what it promises allows nothing and forbids
+// nothing: what it refuses later is refused then.
+func TestACaptureAtAGatewayThatIsNotKnownYet(t *testing.T) {
+	for sentence, gateways := range map[string]map[string]pay.Terms{
+		"has not said, and takes nothing":      {"g": {Untold: true, Closed: "has not said"}},
+		"has not said, and does not say so":    {"g": {Untold: true}},
+		"has not said, and declares no lookup": {"g": {Untold: true, Contract: pay.Contract{ManyCaptures: true, PartialCapture: true}}},
+		"is not configured":                    {},
+		"takes nothing":                        {"g": {Contract: pay.Contract{}, Closed: "its breaker is open"}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			w := newWorld(prompt)
+			p := w.authorized(t)
+			fresh := order4711()
+			w.house.Gateways = gateways
+			w.refuse(t, w.capture(p, 60, true), ledger.Unavailable, "")
+			w.refuse(t, w.cancel(p), ledger.Unavailable, "")
+			if len(gateways) > 0 {
+				w.refuse(t, pay.CreatePayment{Ask: w.ask(""), Payment: fresh, Confirm: true}, ledger.Unavailable, "")
+				w.do(t, pay.CreatePayment{Ask: w.ask(""), Payment: fresh})
+			}
+		})
+	}
+}
+
 // What was given back was taken: nobody decides that it was not.
 func TestWhatWasGivenBackWasTaken(t *testing.T) {
 	w := newWorld(prompt)

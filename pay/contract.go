@@ -3,6 +3,8 @@ package pay
 import (
 	"cmp"
 	"time"
+
+	"github.com/oncepay/oncepay/ledger"
 )
 
 // Contract is what a gateway promises. The zero Contract is the careful default
@@ -101,4 +103,19 @@ type House struct {
 	Jumped   bool      // the clock cannot be relied on
 	Steady   time.Time // nobody has set it since then; zero: since ever
 	Gateways map[string]Terms
+}
+
+// terms are those of a gateway, or an Unavailable refusal: it is not here, has not
+// said what it promises, or takes nothing new.
+func (h House) terms(gateway string) (Terms, error) {
+	t, known := h.Gateways[gateway]
+	switch {
+	case !known:
+		return Terms{}, refuse(ledger.Unavailable, "", "the gateway %s is not configured at this server", gateway)
+	case t.Closed != "":
+		return Terms{}, refuse(ledger.Unavailable, "", "%s", t.Closed)
+	case t.Untold:
+		return Terms{}, refuse(ledger.Unavailable, "", "the gateway %s has not said yet what it promises; nothing was begun, try again in some seconds", gateway)
+	}
+	return t, nil
 }

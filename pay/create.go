@@ -64,14 +64,15 @@ func (c CreatePayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 	if p := b.holder(c.reference()); p != nil {
 		return c.adopt(b, m, p)
 	}
-	terms, known := c.House.Gateways[c.Payment.Gateway]
+	_, known := c.House.Gateways[c.Payment.Gateway]
+	_, closed := c.House.terms(c.Payment.Gateway)
 	switch {
 	case !known:
 		return Result{}, refuse(ledger.Invalid, "/gateway", "there is no such gateway; leave gateway out, or use one that is configured")
 	case c.Payment.Amount < 1 || c.Payment.Amount > MaxAmount:
 		return Result{}, refuse(ledger.Invalid, "/amount", "a payment is of 1 to %d minor units", int64(MaxAmount))
-	case c.Confirm && terms.Closed != "":
-		return Result{}, refuse(ledger.Unavailable, "", "%s", terms.Closed)
+	case c.Confirm && closed != nil:
+		return Result{}, closed
 	}
 	p := c.make(b, m)
 	if c.Confirm {

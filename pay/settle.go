@@ -19,12 +19,10 @@ func (b *Book) charge(p *Payment, m ledger.Moment, a Ask, v Verb) (Result, error
 // begin writes an operation down and has it sent. It refuses with Unavailable or
 // StateConflict.
 func (b *Book) begin(p *Payment, o *Operation, m ledger.Moment, a Ask, v Verb) (Result, error) {
-	terms, known := a.House.Gateways[p.Gateway]
+	terms, err := a.House.terms(p.Gateway)
 	switch {
-	case !known:
-		return Result{}, refuse(ledger.Unavailable, "", "the gateway %s is not configured at this server", p.Gateway)
-	case terms.Closed != "":
-		return Result{}, refuse(ledger.Unavailable, "", "%s", terms.Closed)
+	case err != nil:
+		return Result{}, err
 	case p.isFull(o.Kind):
 		return Result{}, refuse(ledger.StateConflict, "", "a payment has at most %d captures and refunds, and as many that were declined", MaxOperations)
 	}
