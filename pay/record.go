@@ -86,7 +86,12 @@ func (c Record) take(b *Book, p *Payment, o *Operation, m ledger.Moment) {
 	} else {
 		c.takeCheck(b, p, o, m)
 	}
+	before := o.Outcome
 	o.join(p, c.Finding)
+	one := before != Conflict && o.Outcome == Conflict && c.Finding.Outcome != Conflict
+	if one && c.House.Gateways[p.Gateway].Contract.Lookup {
+		o.hint(m) // executions that are heard of one at a time count as one: a check tells their sum
+	}
 }
 
 // takeAnswer ends a send. The answer to one that was taken over ends nothing; but
@@ -112,7 +117,7 @@ func (c Record) takeAnswer(b *Book, p *Payment, o *Operation, m ledger.Moment) {
 // last says most, and one that began before the last send says nothing of it.
 func (c Record) takeCheck(b *Book, p *Payment, o *Operation, m ledger.Moment) {
 	f := c.Finding
-	if f.Outcome != Unknown || o.Blanks == 0 || f.Absent && o.AbsentAt.IsZero() {
+	if o.Hinted || o.Checks == 0 || o.news(p, f) {
 		b.note(p, m, "check", o, f.tell()) // the same again is counted, not told
 	}
 	began := c.Began.UTC().Truncate(time.Microsecond) // stores keep no more, and earlier proves less
@@ -125,6 +130,16 @@ func (c Record) takeCheck(b *Book, p *Payment, o *Operation, m ledger.Moment) {
 		o.AbsentAt, o.Lag = began, (f.Lag + time.Microsecond - 1).Truncate(time.Microsecond)
 	}
 	o.Hinted = o.Hinted && !o.answers(f, began, c.House.Gateways[p.Gateway].Contract)
+}
+
+// news says whether a check tells what was not known before.
+func (o *Operation) news(p *Payment, f *Finding) bool {
+	if f.Outcome == Unknown {
+		return o.Blanks == 0 || f.Absent && o.AbsentAt.IsZero()
+	}
+	after := *o
+	after.join(p, f)
+	return after != *o
 }
 
 // answers says whether a check settles what a notice was about. One that was on

@@ -339,3 +339,62 @@ func TestTheTimelineOfAChargeWhoseAnswerWasLost(t *testing.T) {
 		t.Errorf("%d checks", o.Checks)
 	}
 }
+
+// Two executions that are heard of one at a time may be any number: the gateway is
+// asked for their sum, once.
+func TestExecutionsHeardOneAtATimeAreAddedUp(t *testing.T) {
+	for _, row := range []struct {
+		sentence string
+		contract pay.Contract
+		said     pay.Finding
+		asked    bool
+	}{
+		{"another execution", prompt, pay.Finding{Outcome: pay.Done, Amount: 100, Currency: "EUR", GatewayID: "ch_2"}, true},
+		{"a contradiction", prompt, declined, true},
+		{"the sum of them", prompt, pay.Finding{Outcome: pay.Conflict, Amount: 200, Currency: "EUR"}, false},
+		{"another execution, of a gateway that cannot be asked", blind, pay.Finding{Outcome: pay.Done, Amount: 100, Currency: "EUR", GatewayID: "ch_2"}, false},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			w := newWorld(row.contract)
+			p := w.confirmed(t)
+			w.answer(t, p, done(100))
+			w.check(t, p, "", row.said)
+			if o := w.last(p); o.Hinted != row.asked || o.DueAt.Equal(w.now) != row.asked {
+				t.Fatalf("it is due: %v, at %s", o.Hinted, o.DueAt)
+			}
+			if !row.asked {
+				return
+			}
+			w.check(t, p, "", pay.Finding{Outcome: pay.Conflict, Amount: 200, Currency: "EUR"})
+			w.want(t, p, view{Status: pay.NeedsReview, InDoubt: true, Captured: 200}, books{Suspense: 200})
+			if o := w.last(p); o.Hinted || !o.DueAt.IsZero() {
+				t.Errorf("it is asked again at %s", o.DueAt)
+			}
+		})
+	}
+}
+
+// Whoever has a payment checked again and again makes no rows.
+func TestChecksThatTellNothingNewAreCounted(t *testing.T) {
+	for sentence, said := range map[string]pay.Finding{
+		"settled": done(100), "declined": declined, "waiting for the customer": action, "a contradiction": done(90), "silence": silence,
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			w := newWorld(prompt)
+			p := w.confirmed(t)
+			w.answer(t, p, said)
+			for range 5 {
+				w.now = w.now.Add(time.Second)
+				w.check(t, p, "", said)
+			}
+			lines := len(w.lines)
+			for range 20 {
+				w.now = w.now.Add(time.Second)
+				w.check(t, p, "", said)
+			}
+			if n := w.last(p).Checks; n != 25 || len(w.lines) != lines {
+				t.Errorf("after %d checks the timeline is %v", n, w.timeline(p))
+			}
+		})
+	}
+}
