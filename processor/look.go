@@ -2,6 +2,7 @@ package processor
 
 import (
 	"context"
+
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/pay"
 )

@@ -139,7 +139,8 @@ type Processor struct {
 	desks map[string]*desk
 	house atomic.Pointer[pay.House] // as it was told last
 
-	warned bool // all that is open was looked at since the clock was lost; Run's
+	warned  bool                // all that is open was looked at since the clock was lost; Run's
+	strange map[string]*strange // gateways that something is due at and nobody may touch; Run's
 
 	mu      sync.Mutex
 	sending map[attempt]struct{} // ours, until they are recorded
@@ -160,7 +161,7 @@ type attempt struct {
 func New(cfg Config) *Processor {
 	cfg = cfg.withDefaults()
 	p := &Processor{
-		cfg: cfg, desks: map[string]*desk{},
+		cfg: cfg, desks: map[string]*desk{}, strange: map[string]*strange{},
 		sending: map[attempt]struct{}{}, drained: make(chan struct{}),
 	}
 	for name, c := range cfg.Connectors {
@@ -212,8 +213,8 @@ func (p *Processor) terms(d *desk, closing bool) pay.Terms {
 
 // Close begins nothing new: an order that comes from now on stays written down,
 // and the next process finds it like one whose sender is gone. It waits until
-// what is at work is recorded, or ctx ends. Run should have ended before, and the
-// executor must be closed after it.
+// what is at work is recorded, or ctx ends. Run may go on meanwhile: it begins no
+// send and no check any more. The executor must be closed after both.
 func (p *Processor) Close(ctx context.Context) error {
 	p.mu.Lock()
 	if !p.closing {

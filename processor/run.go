@@ -2,6 +2,7 @@ package processor
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -117,19 +118,47 @@ func (p *Processor) scan(ctx context.Context) {
 		return
 	}
 	p.meter.due(due, now)
-	strangers := 0
+	strangers := map[string]int{}
 	for name, at := range sorted(due) {
 		if d := p.desks[name]; d != nil && d.open {
 			d.put(at...)
-			continue
-		}
-		if strangers += len(at); p.meter.strangers.Load() == 0 {
-			p.cfg.Log.Error("payments are due at a gateway that is not configured, or has not said yet what it promises",
-				"gateway", name, "payments", len(at))
+		} else {
+			strangers[name] = len(at)
 		}
 	}
-	p.meter.strangers.Store(int64(strangers))
+	p.tell(strangers)
 }
+
+// tell notes how many operations nobody here may touch, and logs it once of each
+// gateway for as long as it lasts: a gateway that was just started needs a moment
+// to say what it promises.
+func (p *Processor) tell(strangers map[string]int) {
+	maps.DeleteFunc(p.strange, func(name string, _ *strange) bool { return strangers[name] == 0 })
+	all := 0
+	for name, n := range strangers {
+		all += n
+		s := p.strange[name]
+		if s == nil {
+			s = &strange{since: time.Now()}
+			p.strange[name] = s
+		}
+		if !s.told && time.Since(s.since) >= strangeTime {
+			s.told = true
+			p.cfg.Log.Error("payments are due at a gateway that is not configured, or has not said yet what it promises",
+				"gateway", name, "payments", n)
+		}
+	}
+	p.meter.strangers.Store(int64(all))
+}
+
+// strange is a gateway that nothing may be done about.
+type strange struct {
+	since time.Time
+	told  bool
+}
+
+// strangeTime is how long a gateway may be strange before anybody is told.
+const strangeTime = 5 * time.Second
 
 // warn has all that is open looked at when the clock is lost, due or not: what is
 // written down then is not sent again by time later on, when nobody knows any more
