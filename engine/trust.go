@@ -23,20 +23,40 @@ type clockTrust struct {
 }
 
 func watchClock(cfg UpkeepConfig) *clockTrust {
-	return &clockTrust{skew: cfg.Skew, uptime: cfg.Uptime, wall: time.Now().Round(0), up: cfg.Uptime()}
+	wall, up, _ := readBoth(cfg.Uptime)
+	return &clockTrust{skew: cfg.Skew, uptime: cfg.Uptime, wall: wall, up: up}
+}
+
+// readBoth reads both clocks at one time, as nearly as can be: sure says that
+// hardly any time passed in between. Whoever is preempted between two readings
+// would see a clock that was set, so it reads again, but not for ever.
+func readBoth(uptime func() time.Duration) (wall time.Time, up time.Duration, sure bool) {
+	for range readings {
+		before := uptime()
+		wall = time.Now().Round(0)
+		if up = uptime(); up-before <= apart {
+			return wall, up, true
+		}
+	}
+	return wall, up, false
 }
 
 // watched is for how long it has watched, by the clock that nobody sets.
 func (c *clockTrust) watched() time.Duration { return c.uptime() - c.up }
 
-// ahead is by how much the clock that is watched has run ahead of the other. It
-// is safe for concurrent use.
-func (c *clockTrust) ahead() time.Duration { return time.Now().Round(0).Sub(c.wall) - c.watched() }
+// ahead is by how much the clock that is watched has run ahead of the other, and
+// for how long both were watched. Where it is not sure it is good enough for a
+// skew, but not for a leap. It is safe for concurrent use.
+func (c *clockTrust) ahead() (ahead, watched time.Duration, sure bool) {
+	wall, up, sure := readBoth(c.uptime)
+	watched = up - c.up
+	return wall.Sub(c.wall) - watched, watched, sure
+}
 
 // lost says whether the clock was set by more than the skew that is allowed.
 // The first time, it says so to log.
 func (c *clockTrust) lost(log *slog.Logger) bool {
-	ahead := c.ahead()
+	ahead, _, _ := c.ahead()
 	lost := ahead.Abs() > c.skew
 	if lost && !c.warned {
 		log.Error("the clock was set: no hold expires and no key is dropped until it is right again or the server is restarted",
@@ -51,7 +71,11 @@ func (c *clockTrust) lost(log *slog.Logger) bool {
 // stands still until the machine's has caught up. Before Keep it is trusted.
 func (e *Executor) ClockLost() bool {
 	c := e.trust.Load()
-	return c != nil && (c.ahead().Abs() > c.skew || e.Now().Sub(time.Now()) > c.skew)
+	if c == nil {
+		return false
+	}
+	ahead, _, _ := c.ahead()
+	return ahead.Abs() > c.skew || time.Until(e.Now()) > c.skew
 }
 
 // ClockSteady says since when, by the store's time, nobody has set the machine's
@@ -69,11 +93,15 @@ func (e *Executor) ClockSteady() time.Time {
 }
 
 // lastSet notices that the clock was set since somebody looked last. A clock that
-// is slewed, as those are that follow another one, is not set.
+// is slewed, as those are that follow another one, is not set. A look that is not
+// sure tells nothing: the next one sees all that happened since the last that was.
 func (c *clockTrust) lastSet(store func() time.Time) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ahead, watched := c.ahead(), c.watched()
+	ahead, watched, sure := c.ahead()
+	if !sure {
+		return c.steady
+	}
 	if (ahead - c.last).Abs() > leap+(watched-c.looked)/slew {
 		c.steady = store()
 	}
@@ -82,8 +110,10 @@ func (c *clockTrust) lastSet(store func() time.Time) time.Time {
 }
 
 const (
-	leap = 10 * time.Millisecond // to read two clocks takes some time as well
-	slew = 1000                  // a clock gains or loses one part in so many: Linux slews by at most one in 2,000
+	leap     = 10 * time.Millisecond // to read two clocks takes some time as well
+	apart    = time.Millisecond      // so much at most, where it is to tell of a leap
+	readings = 8                     // how often it is tried
+	slew     = 1000                  // a clock gains or loses one part in so many: Linux slews by at most one in 2,000
 )
 
 // compare tells log if the store's clock, which never runs backwards, is ahead
