@@ -136,20 +136,21 @@ const blanksBeforeRepeat = 3
 // the same: the gateway still promises to do it once, also for a send that takes
 // as long as one can.
 func (c Contract) mayRepeat(o *Operation, k Clock) bool {
-	until := o.FirstSentAt.Add(c.Window - c.InFlight - c.Skew)
+	until := c.resendUntil(o.FirstSentAt)
 	if o.ResendUntil.Before(until) { // the contract was another one then, or there was none
 		until = o.ResendUntil
 	}
-	return c.Window > 0 && !k.Jumped && k.Now.Add(c.Lease()).Before(until) && !c.sentEnough(o, k)
+	return !k.Jumped && k.Now.Add(c.Lease()).Before(until) && !c.sentEnough(o, k)
 }
 
-// resendUntil is until when an operation that is first sent now may be repeated.
-func (c Contract) resendUntil(now time.Time) time.Time {
+// resendUntil is until when an operation that is first sent at a time may be
+// repeated; zero: never.
+func (c Contract) resendUntil(first time.Time) time.Time {
 	if c.Window <= 0 {
 		return time.Time{}
 	}
 	c = c.withDefaults()
-	return now.Add(c.Window - c.InFlight - c.Skew)
+	return first.Add(c.Window - c.InFlight - c.Skew)
 }
 
 // sendAbsent sends an operation that certainly has not happened, for the reason
