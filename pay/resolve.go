@@ -50,11 +50,19 @@ func (c ResolvePayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 	}
 	before := *o
 	c.decide(p, o)
-	b.note(p, m, "resolved", o, c.Evidence).Actor = c.Actor
+	b.note(p, m, "resolved", o, c.as()+": "+c.Evidence).Actor = c.Actor
 	r := b.settle(p, o, before, m, c.House)
 	r.Verb = ToResolve
 	b.Emit(m, p.Tenant, "payment.resolved", p.ID, p.AppendJSON(make([]byte, 0, usualJSON)))
 	return r, nil
+}
+
+// as is what was decided, in the words that it was asked in.
+func (c ResolvePayment) as() string {
+	if c.Happened {
+		return "captured"
+	}
+	return "absent"
 }
 
 // decide makes the decision what is known. Of a payment that was given up and

@@ -58,8 +58,11 @@ func TestResolve(t *testing.T) {
 			if types[len(types)-1] != "payment.resolved" {
 				t.Errorf("the events are %v", types)
 			}
-			line := w.lines[len(w.lines)-1]
-			if line.Type != "resolved" || line.Actor != "ann" || line.Detail != "the gateway's report" || line.Operation != o.ID {
+			line, detail := w.lines[len(w.lines)-1], "absent: the gateway's report"
+			if row.happened {
+				detail = "captured: the gateway's report"
+			}
+			if line.Type != "resolved" || line.Actor != "ann" || line.Detail != detail || line.Operation != o.ID {
 				t.Errorf("the line is %+v", line)
 			}
 		})
