@@ -84,3 +84,25 @@ func TestTooManySendsAreRefusedBeforeTheyBegin(t *testing.T) {
 		}
 	})
 }
+
+// Close may come while Run runs: what is due is not asked about any more.
+func TestNothingIsAskedOnceItIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBooks(), newSide(mild)
+		leave(t, b, s, 3, oneTenant)
+		s.untold = true
+		h := open(t, b, s)
+		time.Sleep(time.Second)
+		if err := h.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.mu.Lock()
+		s.untold = false
+		s.mu.Unlock()
+		time.Sleep(time.Minute)
+		if n := s.askedInAll(); n != 0 || b.processing(t, "t") != 3 {
+			t.Errorf("%d checks, %d wait", n, b.processing(t, "t"))
+		}
+		h.shut()
+	})
+}

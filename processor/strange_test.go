@@ -25,6 +25,7 @@ func TestAStrangeGatewayIsToldOfLateAndOnce(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b, s := newBooks(), newSide(mild)
 				leave(t, b, s, 3, oneTenant)
+				time.Sleep(time.Minute) // their leases are over: they are due at once
 				s.untold = true
 				var log bytes.Buffer
 				h := open(t, b, s, func(c *processor.Config, _ *hold) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
