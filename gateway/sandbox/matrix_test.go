@@ -24,7 +24,7 @@ import (
 // the whole of it takes seconds. A first check comes within a second, so lookups
 // must lag by more for it to be wrong.
 const (
-	matrixTimeout = 300 * time.Millisecond
+	matrixTimeout = 900 * time.Millisecond
 	matrixLag     = 1400 * time.Millisecond // H
 	matrixFlight  = 400 * time.Millisecond  // L
 )
