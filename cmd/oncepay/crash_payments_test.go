@@ -24,7 +24,7 @@ import (
 
 const (
 	paymentCrashes = 100
-	paymentRounds  = 50 // cycles between two looks at everything
+	paymentRounds  = 100 // cycles between two looks at everything
 )
 
 // A server that is killed while payments are at the gateway charges nobody twice
@@ -152,15 +152,23 @@ func (o *paidOrder) next() *crashOp {
 	switch {
 	case o.status == 0:
 		return &o.crashOp
-	case o.wants == "charge" || o.status != http.StatusCreated || o.then.status != 0:
-		return nil
-	case o.wants == "refund":
-		o.then.path, o.then.body = "/v1/payments/"+o.id+"/refunds", fmt.Sprintf(`{"amount":%d}`, o.part)
+	case o.then.key != "" && o.then.status == 0:
+		return &o.then
 	default:
-		o.then.path = "/v1/payments/" + o.id + "/" + o.wants
+		return nil
 	}
-	o.then.key = o.key + "-" + o.wants
-	return &o.then
+}
+
+// paid notes what follows now that there is a payment.
+func (o *paidOrder) paid(id string) {
+	if o.id != "" || o.wants == "charge" {
+		o.id = id
+		return
+	}
+	o.id, o.then.key, o.then.path = id, o.key+"-"+o.wants, "/v1/payments/"+id+"/"+o.wants
+	if o.wants == "refund" {
+		o.then.path, o.then.body = "/v1/payments/"+id+"/refunds", fmt.Sprintf(`{"amount":%d}`, o.part)
+	}
 }
 
 // trade has all clients order until the server is killed under them. Some go on
@@ -234,7 +242,7 @@ func (w *till) ask(t *testing.T, s *crashServer, o *paidOrder, op *crashOp, wait
 		t.Errorf("%s: %v", op.key, err)
 	}
 	if op == &o.crashOp && status == http.StatusCreated {
-		o.id = p.ID
+		o.paid(p.ID)
 	}
 	return true
 }
