@@ -23,7 +23,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -59,7 +58,7 @@ type Config struct {
 	// Defaults to 96.
 	Shoppers int
 
-	// Progress, if set, is told now and then how far it is.
+	// Progress, if set, is told after every order how far it is, one call at a time.
 	Progress func(done, orders int)
 }
 
@@ -119,7 +118,9 @@ type run struct {
 	cfg    Config
 	net    *network
 	ledger ledger
-	done   atomic.Int64
+
+	mu   sync.Mutex // for done, and so that Progress is called by one at a time
+	done int
 }
 
 // ledger is who moves the shop's money, and is asked afterwards.
@@ -176,7 +177,7 @@ func (r *run) serve(ctx context.Context, orders []*order) error {
 		shoppers.Go(func() {
 			for o := range queue {
 				r.insist(ctx, o)
-				r.cfg.Progress(int(r.done.Add(1)), len(orders))
+				r.served(len(orders))
 			}
 		})
 	}
@@ -190,6 +191,13 @@ func (r *run) serve(ctx context.Context, orders []*order) error {
 		}
 	}
 	return nil
+}
+
+func (r *run) served(of int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done++
+	r.cfg.Progress(r.done, of)
 }
 
 // insist tries an order until it is settled, or the shopper's patience is over.

@@ -250,10 +250,13 @@ func showProgress(w io.Writer) func(done, of int) {
 	if live {
 		every = 100 * time.Millisecond
 	}
-	var last moment
+	last := time.Now()
 	return func(done, of int) {
+		if time.Since(last) < every && done < of {
+			return
+		}
+		last = time.Now()
 		switch {
-		case !last.pass(every) && done < of:
 		case live && done == of:
 			fmt.Fprint(w, "\r\x1b[K")
 		case live:
