@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -272,22 +273,40 @@ func (w *till) intents(t *testing.T) (n int) {
 	return n
 }
 
-// settle asks until every order has all of its answers.
+// settle asks until every order has all of its answers. All are asked for before
+// any is waited for: how many there are must not decide how long the last one has.
 func (w *till) settle(t *testing.T, s *crashServer) {
 	t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
-	for {
-		open := w.open()
-		if len(open) == 0 {
-			return
+	moved := time.Now()
+	for open := w.open(); len(open) > 0; {
+		w.each(s, open, func(o *paidOrder) { w.goOn(t, s, o, "0") }) // what is not final is asked for again
+		left := w.open()
+		if len(left) < len(open) {
+			moved = time.Now()
 		}
-		if time.Now().After(deadline) {
-			op := open[0].next()
-			status, _, body, err := s.postWaiting(op, "0")
-			t.Fatalf("%d orders are not settled, the first is %s (%s): %d %s %v", len(open), op.key, open[0].body, status, body, err)
+		if time.Since(moved) > settleTime {
+			t.Fatalf("%d orders are not settled, the first is %s", len(left), w.story(s, left[0]))
 		}
-		w.each(s, open, func(o *paidOrder) { w.goOn(t, s, o, "5") }) // what is not final is asked for again
+		open = left
+		time.Sleep(200 * time.Millisecond) // they are not waited for, so that they can all be at work
 	}
+}
+
+// settleTime is how long nothing may move while orders are open: a resend is
+// proven H + L = 5 s after a send, and its time is spaced out.
+const settleTime = 60 * time.Second
+
+// story is all that is known of an order that is not settled.
+func (w *till) story(s *crashServer, o *paidOrder) string {
+	op := o.next()
+	status, _, body, err := s.postWaiting(op, "0")
+	var timeline json.RawMessage
+	id := o.id
+	if named := regexp.MustCompile(`pay_[0-9a-z]+`).Find(body); named != nil {
+		id = string(named)
+	}
+	told := s.get("/v1/payments/"+id+"/timeline", &timeline)
+	return fmt.Sprintf("%s (%s): %d %s %v\n%s %v", op.key, o.body, status, body, err, timeline, told)
 }
 
 // each has all clients do something for orders.
