@@ -3,6 +3,7 @@ package audit
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
@@ -40,23 +41,32 @@ func (c *claims) key(r *once.Record) {
 	}
 }
 
-// payment takes the keys away that name a payment or one of its refunds, and
-// finds the operations whose answer nobody waits for any more.
+// payment takes the keys away that name a payment or one of its refunds. It finds
+// the operations whose answer nobody waits for any more, and the keys that wait for
+// an answer that nothing will bring.
 func (c *claims) payment(p *pay.Payment, found func(Kind, string, string, string, ...any)) {
+	resources := []ledger.Ref{p.Ref}
+	answered := map[string]bool{}
 	for _, o := range p.Operations {
 		resource := p.Ref
 		if o.Kind == pay.Refund {
 			resource.ID = o.ID
+			resources = append(resources, resource)
 		}
-		if o.Key != "" && c.open.holds(resource) && !slices.Contains(c.open.keys[resource], o.Key) {
-			found(Key, p.Tenant, o.Key, "operation %s of payment %s is to answer it, and it does not wait for that", o.ID, p.ID)
+		for _, key := range strings.Fields(o.Key + " " + o.Followers) {
+			answered[key] = true
+			if c.open.holds(resource) && !slices.Contains(c.open.keys[resource], key) {
+				found(Key, p.Tenant, key, "operation %s of payment %s is to answer it, and it does not wait for that", o.ID, p.ID)
+			}
 		}
 	}
-	c.met(p.Ref)
-	for _, o := range p.Operations {
-		if o.Kind == pay.Refund {
-			c.met(ledger.Ref{Tenant: p.Tenant, ID: o.ID})
+	for _, r := range resources {
+		for _, key := range c.open.keys[r] {
+			if !answered[key] {
+				found(Key, p.Tenant, key, "it waits for %s, and nothing of that is to answer it", r.ID)
+			}
 		}
+		c.met(r)
 	}
 }
 
@@ -93,8 +103,9 @@ type sample struct {
 	mask   uint64 // resources whose digest has none of these bits are held
 }
 
-// maxOfOne is how many keys of a resource are held: more are as good as none.
-const maxOfOne = 16
+// maxOfOne is how many keys of a resource are held: no more wait for one, and of
+// others more are as good as none.
+const maxOfOne = 1 + pay.MaxFollowers
 
 func (s *sample) holds(r ledger.Ref) bool { return s.digest(r)&s.mask == 0 }
 

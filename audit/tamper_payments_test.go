@@ -228,6 +228,17 @@ var paymentTamperings = []tampering{
 		s.keys = slices.DeleteFunc(s.keys, func(r once.Record) bool { return r.Key == key })
 		return audit.Key, o.Key
 	}},
+	{"a key waits for a payment that nothing of it is to answer", func(s *tables) (audit.Kind, string) {
+		r := *s.paymentKey(once.Claimed)
+		r.Key.ID = "another"
+		s.keys = append(s.keys, r)
+		return audit.Key, r.Key.ID
+	}},
+	{"a follower's key that an operation is to answer is lost", func(s *tables) (audit.Kind, string) {
+		_, o := s.operation(func(o *pay.Operation) bool { return o.Key != "" })
+		o.Followers = "another"
+		return audit.Key, o.Followers
+	}},
 	{"a key that an operation is to answer has an answer already", func(s *tables) (audit.Kind, string) {
 		p, o := s.operation(func(o *pay.Operation) bool { return o.Key != "" })
 		i := slices.IndexFunc(s.keys, func(r once.Record) bool { return r.Key == once.Key{Tenant: p.Tenant, ID: o.Key} })
@@ -364,12 +375,12 @@ func TestManyKeysOfPaymentsAreSampled(t *testing.T) {
 	const n = 60_000
 	for i := range n {
 		p := &pay.Payment{Ref: pay.Ref{Tenant: "acme", ID: fmt.Sprint("pay_", i)}, Amount: 1, Currency: "EUR", Status: pay.Processing, CreatedAt: paidAt}
-		p.Operations = []*pay.Operation{{ID: fmt.Sprint("att_", i), Kind: pay.Charge, Amount: 1, Key: fmt.Sprint(i, " 1")}}
+		p.Operations = []*pay.Operation{{ID: fmt.Sprint("att_", i), Kind: pay.Charge, Amount: 1, Key: fmt.Sprint(i, "-1")}}
 		s.payments = append(s.payments, p)
 		s.events = append(s.events, outbox.Event{Tenant: "acme", Type: "payment.created", Subject: p.ID, At: paidAt})
 		for j, state := range []once.State{once.Done, once.Claimed} {
 			s.keys = append(s.keys, once.Record{
-				Key: once.Key{Tenant: "acme", ID: fmt.Sprint(i, " ", j)}, State: state, Operation: "POST /v1/payments", Resource: p.ID, Attempt: 1, ExpiresAt: paidAt,
+				Key: once.Key{Tenant: "acme", ID: fmt.Sprint(i, "-", j)}, State: state, Operation: "POST /v1/payments", Resource: p.ID, Attempt: 1, ExpiresAt: paidAt,
 			})
 		}
 	}

@@ -162,8 +162,9 @@ func auditsFollowReferences(b *bank) {
 
 func paymentsAreInOrder(b *bank) {
 	claim := b.claim("k")
-	sent := b.weigh(charge("1"), charge("2"), create("3"))
-	claim.Resource = sent.Payments.Payments[0].ID
+	sent := b.weigh(charge("1"), charge("2"), create("3"), charge("4"))
+	atWork := sent.Payments.Payments[3]
+	claim.Resource, atWork.Operations[0].Key = atWork.ID, claim.Key.ID
 	sent.Keys = append(sent.Keys, claim)
 	b.must(b.Commit(b.ctx, sent))
 	b.pay(captured(sent.Payments.Payments[0]))
@@ -171,7 +172,7 @@ func paymentsAreInOrder(b *bank) {
 	r, err := audit.Run(b.ctx, b.snapshot(), audit.Config{})
 	b.must(err)
 	b.same("findings", []audit.Finding{}, r.Findings)
-	b.same("what was read", []int64{3, 3, 2}, []int64{r.Rows.Payments, r.Rows.References, r.Rows.Transfers})
+	b.same("what was read", []int64{4, 4, 2}, []int64{r.Rows.Payments, r.Rows.References, r.Rows.Transfers})
 }
 
 // It is kept, not computed: a key that was lost must not make an audit look

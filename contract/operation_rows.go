@@ -22,6 +22,7 @@ func (b *bank) extremeOperations() (all []*pay.Operation) {
 			func(o *pay.Operation) *string { return &o.Parked },
 			func(o *pay.Operation) *string { return &o.Owner },
 			func(o *pay.Operation) *string { return &o.Key },
+			func(o *pay.Operation) *string { return &o.Followers },
 			func(o *pay.Operation) *string { return &o.RequestID },
 			func(o *pay.Operation) *string { return &o.Transfer },
 		} {

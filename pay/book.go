@@ -77,6 +77,12 @@ func (b *Book) WantKey(k once.Key) {
 	}
 }
 
+// hasKey says whether a key was named, so that it is known what is under it.
+func (b *Book) hasKey(k once.Key) bool {
+	_, has := b.Keys[k]
+	return has
+}
+
 // WantPayment names a payment to be loaded.
 func (b *Book) WantPayment(r Ref) {
 	if _, known := b.payments[r]; !known {

@@ -2,6 +2,7 @@ package pay
 
 import (
 	"maps"
+	"strings"
 
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
@@ -119,9 +120,30 @@ func (c CreatePayment) adopt(b *Book, m ledger.Moment, p *Payment) (Result, erro
 		return Result{}, refuse(ReferenceConflict, "/reference",
 			"the order has the payment %s already, of another amount or currency; use its own reference for another order", p.ID)
 	}
-	if c.Confirm && p.Status == RequiresConfirmation {
+	switch {
+	case c.Confirm && p.Status == RequiresConfirmation:
 		return b.charge(p, m, c.Ask, ToAdopt)
+	case p.Status == Processing:
+		return b.follow(p, m, c.Key)
 	}
+	return answered(p, p.Charge(), ToAdopt), nil
+}
+
+// MaxFollowers is how many requests, each with a key of its own, may wait for one
+// operation beside the one that began it: their keys are stored with it. Only a
+// client that makes a new key for every retry needs more than one.
+const MaxFollowers = 20
+
+// follow has a request for an order that is at work already answered with it: its
+// key is kept with what is at work, so that it is completed even if the request
+// never comes again.
+func (b *Book) follow(p *Payment, m ledger.Moment, k once.Key) (Result, error) {
+	o := p.atWork()
+	if len(strings.Fields(o.Followers)) >= MaxFollowers {
+		return Result{}, refuse(ledger.InProgress, "", "the order's payment %s is at work, and %d requests wait for it", p.ID, MaxFollowers)
+	}
+	o.Followers = strings.TrimSpace(o.Followers + " " + k.ID)
+	b.writePayment(p, m)
 	return answered(p, p.Charge(), ToAdopt), nil
 }
 

@@ -1,6 +1,8 @@
 package pay_test
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -159,22 +161,72 @@ func TestAKeyThatCameTooEarlyMayComeAgain(t *testing.T) {
 	}
 }
 
-// A request that adopted a payment at work is answered when it asks again: its key
-// is no operation's.
-func TestAnAdoptedPaymentAnswersWhoeverAsksAgain(t *testing.T) {
+// Requests that adopted a payment at work are answered with it, also if they never
+// come again: no key waits for ever.
+func TestWhoAdoptedAPaymentIsAnsweredWithIt(t *testing.T) {
+	for name, ends := range map[string]struct {
+		finding pay.Finding
+		status  pay.Status
+	}{"that succeeds": {done(100), pay.Succeeded}, "that fails": {declined, pay.Failed}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(prompt)
+			_, c := asks["create for an order"](t, w)
+			first := w.keyed(t, keyOf("k"), c)
+			for _, id := range []string{"k2", "k3"} {
+				if o := w.adopts(t, c, id); !o.Interim || o.Payment.ID != first.Payment.ID {
+					t.Fatalf("%s is told %+v", id, o.Result)
+				}
+			}
+			r := w.answer(t, first.Payment, ends.finding)
+			var verbs []pay.Verb
+			for _, a := range r.Answers {
+				verbs = append(verbs, a.Verb)
+			}
+			if want := []pay.Verb{pay.ToCreate, pay.ToAdopt, pay.ToAdopt}; !slices.Equal(verbs, want) || r.Payment.Status != ends.status {
+				t.Errorf("a payment that is %s answers %v, want %v", r.Payment.Status, verbs, want)
+			}
+			for _, id := range []string{"k", "k2", "k3"} {
+				if w.keys[keyOf(id)].State != once.Done || w.answered[keyOf(id)] != 1 {
+					t.Errorf("%s is %s, answered %d times", id, w.keys[keyOf(id)].State, w.answered[keyOf(id)])
+				}
+			}
+			if o := w.last(first.Payment); o.Key != "" || o.Followers != "" || !o.DueAt.IsZero() {
+				t.Errorf("it is left with %+v", o)
+			}
+		})
+	}
+}
+
+// More keys than an operation keeps are told to come again, and then have the
+// answer; none is claimed before.
+func TestOnlySoManyAdoptAPaymentAtWork(t *testing.T) {
 	w := newWorld(prompt)
 	_, c := asks["create for an order"](t, w)
 	first := w.keyed(t, keyOf("k"), c)
+	for i := range pay.MaxFollowers {
+		w.adopts(t, c, fmt.Sprint("k", i))
+	}
+	late := w.adopts(t, c, "late")
+	if late.refusal == nil || late.refusal.Code != ledger.InProgress || w.keys[keyOf("late")].State != once.Absent {
+		t.Fatalf("it is told %+v %v", late.Result, late.refusal)
+	}
+	if o := w.adopts(t, c, "k7"); !o.Interim { // it has its place
+		t.Errorf("a repeat is told %+v", o.Result)
+	}
+	if r := w.answer(t, first.Payment, done(100)); len(r.Answers) != 1+pay.MaxFollowers {
+		t.Errorf("%d are answered", len(r.Answers))
+	}
+	if o := w.adopts(t, c, "late"); o.Interim || o.Payment.ID != first.Payment.ID || w.answered[keyOf("late")] != 1 {
+		t.Errorf("then it is told %+v", o.Result)
+	}
+}
+
+// adopts has an order asked for under another key.
+func (w *world) adopts(t *testing.T, c pay.Command, key string) outcome {
+	t.Helper()
 	other := c.(pay.CreatePayment)
-	other.Ask = w.ask("k2")
-	if o := w.keyed(t, keyOf("k2"), other); !o.Interim || o.Payment.ID != first.Payment.ID {
-		t.Fatalf("it is told %+v", o.Result)
-	}
-	w.answer(t, first.Payment, done(100))
-	o := w.keyed(t, keyOf("k2"), other)
-	if o.Interim || o.Payment.Status != pay.Succeeded || o.Verb != pay.ToAdopt || w.answered[keyOf("k2")] != 1 {
-		t.Errorf("it is told %+v", o.Result)
-	}
+	other.Ask = w.ask(key)
+	return w.keyed(t, keyOf(key), other)
 }
 
 // A payment that failed gives its order back. Whoever asks again with the key that
@@ -188,14 +240,13 @@ func TestAKeyKeepsThePaymentThatItMade(t *testing.T) {
 	w.keyed(t, keyOf("k2"), other)
 	w.answer(t, first.Payment, declined)
 	next := w.create(t, reference("order-1"))
-	o := w.keyed(t, keyOf("k2"), other)
-	if o.Payment.ID != first.Payment.ID || o.Payment.ID == next.ID || o.Payment.Status != pay.Failed {
-		t.Errorf("it is told of %s, which is %s", o.Payment.ID, o.Payment.Status)
+	if r := w.keys[keyOf("k2")]; r.Resource != first.Payment.ID || r.Resource == next.ID || r.State != once.Done {
+		t.Errorf("it is told of %s, and is %s", r.Resource, r.State)
 	}
 }
 
-// A command that did not know of a key leaves it with the operation: whoever comes
-// with it gets the outcome, and nothing is done twice.
+// A command that did not know of a key leaves it with the operation, which is due:
+// the next look at it answers the key, or whoever comes with it before that.
 func TestAKeyThatWasNotLoadedIsNotLost(t *testing.T) {
 	w := newWorld(prompt)
 	p := w.succeeded(t)
@@ -211,11 +262,36 @@ func TestAKeyThatWasNotLoadedIsNotLost(t *testing.T) {
 	if r := w.finish(t, book, late)[0]; len(r.Answers) != 0 || w.last(p).Outcome != pay.Done {
 		t.Fatalf("it came to %+v", r.Result)
 	}
+	if due := w.last(p).DueAt; !due.Equal(w.now) {
+		t.Errorf("it is due at %v", due)
+	}
 	again := w.keyed(t, keyOf("k"), refund)
 	if again.Interim || again.refusal != nil || again.Operation.ID != w.last(p).ID || len(w.at(p).Operations) != 2 {
 		t.Errorf("who asks again is told %+v %v", again.Result, again.refusal)
 	}
 	if w.keys[keyOf("k")].State != once.Done || w.answered[keyOf("k")] != 1 {
 		t.Errorf("the key is %s", w.keys[keyOf("k")].State)
+	}
+}
+
+// Nobody has to come: what is due is looked at, and then the keys are known.
+func TestAKeyThatWasNotLoadedIsAnsweredByTheNextLook(t *testing.T) {
+	w := newWorld(prompt)
+	_, c := asks["create for an order"](t, w)
+	p := w.keyed(t, keyOf("k"), c).Payment
+	late := pay.Record{Ref: p.Ref, Operation: w.last(p).ID, House: w.house, Finding: new(done(100)), Began: w.now, Attempt: 1}
+	book := w.load(late)
+	w.adopts(t, c, "k2") // after what it changes was loaded
+	book.CatchUp(w.committed.money)
+	book.CatchUpPayments(w.committed.payments, nil)
+	if r := w.finish(t, book, late)[0]; len(r.Answers) != 1 || r.Answers[0].Key != keyOf("k") || w.last(p).Followers != "k2" {
+		t.Fatalf("it came to %+v", r.Result)
+	}
+	look := pay.Record{Ref: p.Ref, Operation: w.last(p).ID, House: w.house}
+	if r := w.do(t, look); len(r.Answers) != 1 || r.Answers[0].Key != keyOf("k2") {
+		t.Fatalf("the next look came to %+v", r)
+	}
+	if o := w.last(p); o.Followers != "" || !o.DueAt.IsZero() {
+		t.Errorf("it is left with %+v", o)
 	}
 }

@@ -113,6 +113,7 @@ type Operation struct {
 
 	// Whose answer waits for the outcome.
 	Key       string // id of the idempotency key that is completed with it; "" is none
+	Followers string // ids of keys of other requests for the same order that are, too; separated by spaces
 	Asked     Verb   // what the request wanted
 	RequestID string // of the request that it was made by
 

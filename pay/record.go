@@ -1,6 +1,7 @@
 package pay
 
 import (
+	"strings"
 	"time"
 
 	"github.com/oncepay/oncepay/ledger"
@@ -32,11 +33,15 @@ func (c Record) Needs(b *Book) {
 	}
 }
 
-// wantSettling names what is written when an operation gets its outcome.
+// wantSettling names what is written when an operation gets its outcome. No key has
+// a space in it.
 func (b *Book) wantSettling(p *Payment, o *Operation) {
 	b.wantAccounts(p)
-	if o != nil && o.Key != "" {
-		b.WantKey(once.Key{Tenant: p.Tenant, ID: o.Key})
+	if o == nil {
+		return
+	}
+	for _, id := range strings.Fields(o.Key + " " + o.Followers) {
+		b.WantKey(once.Key{Tenant: p.Tenant, ID: id})
 	}
 }
 

@@ -1,6 +1,7 @@
 package pay
 
 import (
+	"strings"
 	"time"
 
 	"github.com/oncepay/oncepay/ledger"
@@ -93,20 +94,33 @@ func (b *Book) settle(p *Payment, o *Operation, before Operation, m ledger.Momen
 	if o.Kind == Refund && before.RefundStatus() != o.RefundStatus() {
 		b.emitRefund(p, o, m, o.RefundStatus())
 	}
-	r.Answers = b.release(p, o)
+	r.Answers = b.release(p, o, m)
 	return r
 }
 
-// release returns the key that waits for an operation that came to something. A
-// key that is not in the book stays with the operation: whoever comes with it is
-// answered then.
-func (b *Book) release(p *Payment, o *Operation) []Answer {
-	key := once.Key{Tenant: p.Tenant, ID: o.Key}
-	if _, here := b.Keys[key]; o.Key == "" || o.open() || !here {
+// release returns the keys that wait for an operation that came to something. One
+// that was not loaded, since it was written while the command was under way, stays
+// with the operation, which is looked at again.
+func (b *Book) release(p *Payment, o *Operation, m ledger.Moment) (answers []Answer) {
+	if o.open() || o.Key == "" && o.Followers == "" {
 		return nil
 	}
-	o.Key = ""
-	return []Answer{{Key: key, Verb: o.Asked, Operation: o}}
+	if key := (once.Key{Tenant: p.Tenant, ID: o.Key}); b.hasKey(key) {
+		answers = append(answers, Answer{Key: key, Verb: o.Asked, Operation: o})
+		o.Key = ""
+	}
+	followers, left := strings.Fields(o.Followers), []string(nil)
+	for _, id := range followers {
+		if key := (once.Key{Tenant: p.Tenant, ID: id}); b.hasKey(key) && p.Status != Processing {
+			answers = append(answers, Answer{Key: key, Verb: ToAdopt, Operation: p.Charge()})
+		} else {
+			left = append(left, id)
+		}
+	}
+	if o.Followers = strings.Join(left, " "); o.Key != "" || o.Followers != "" {
+		o.DueAt = m.Now
+	}
+	return answers
 }
 
 // plan decides what is next for an operation, and writes a send down if that is

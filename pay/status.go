@@ -37,7 +37,7 @@ func (p *Payment) status() Status {
 		return RequiresConfirmation
 	case p.contradicts(), p.exceeds():
 		return NeedsReview
-	case p.working():
+	case p.atWork() != nil:
 		return Processing
 	case p.voided(): // whose charge is called off at some gateways, and declined by that
 		return Canceled
@@ -70,14 +70,15 @@ func (p *Payment) exceeds() bool { return p.Captured-p.Refunded > p.Amount }
 // clashes says whether the payment was given up and charged.
 func (p *Payment) clashes() bool { return p.voided() && p.Captured > 0 }
 
-// working says whether an operation other than a refund has no outcome yet.
-func (p *Payment) working() bool {
+// atWork returns the operation other than a refund that has no outcome yet, nil if
+// there is none.
+func (p *Payment) atWork() *Operation {
 	for _, o := range p.Operations {
 		if o.Kind != Refund && o.open() {
-			return true
+			return o
 		}
 	}
-	return false
+	return nil
 }
 
 func (p *Payment) voided() bool {

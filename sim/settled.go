@@ -40,8 +40,8 @@ func (k *checker) rests(p *pay.Payment, o *pay.Operation) {
 		k.fail(liveness, "the %s %s of payment %s has no outcome for ever: %+v", o.Kind, o.ID, p.ID, *o)
 	case !o.DueAt.IsZero():
 		k.fail(liveness, "the %s %s is due at %v, and nobody comes", o.Kind, o.ID, o.DueAt)
-	case o.Key != "":
-		k.fail(liveness, "the key %s waits for the %s %s, which is %s", o.Key, o.Kind, o.ID, o.Outcome)
+	case o.Key != "" || o.Followers != "":
+		k.fail(liveness, "the keys %s %s wait for the %s %s, which is %s", o.Key, o.Followers, o.Kind, o.ID, o.Outcome)
 	}
 }
 

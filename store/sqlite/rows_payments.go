@@ -50,7 +50,7 @@ func (s *stmt) columnPayment() (p *pay.Payment, err error) {
 const operationColumns = `tenant, payment, place, id, kind, amount, last, outcome, moved, gateway_id, action_url,
 	failure_code, decline_code, failure_message, parked, epoch,
 	attempt, exposed, owner, first_sent_at, sent_at, lease_until, stopped_at, resend_until, adrift,
-	checks, blanks, checked_at, absent_at, lag, hinted, due_at, key, asked, request_id,
+	checks, blanks, checked_at, absent_at, lag, hinted, due_at, key, followers, asked, request_id,
 	booked, suspended, transfer, created_at, updated_at`
 
 // columnOperation reads the row as it is, and whose it is.
@@ -66,7 +66,7 @@ func (s *stmt) columnOperation() (of pay.Ref, o *pay.Operation) {
 		FirstSentAt: c.time(), SentAt: c.time(), LeaseUntil: c.time(), StoppedAt: c.time(), ResendUntil: c.time(), Adrift: c.int(),
 		Checks: c.int(), Blanks: c.int(), CheckedAt: c.time(), AbsentAt: c.time(),
 		Lag: time.Duration(c.int()) * time.Microsecond, Hinted: c.bool(), DueAt: c.time(),
-		Key: c.text(), Asked: pay.Verb(c.int()), RequestID: c.text(),
+		Key: c.text(), Followers: c.text(), Asked: pay.Verb(c.int()), RequestID: c.text(),
 		Booked: c.int(), Suspended: c.int(), Transfer: c.text(), CreatedAt: c.time(), UpdatedAt: c.time(),
 	}
 }

@@ -73,6 +73,7 @@ CREATE TABLE operations (
   hinted          INTEGER NOT NULL,
   due_at          INTEGER,
   key             TEXT,
+  followers       TEXT,
   asked           INTEGER NOT NULL,
   request_id      TEXT,
   booked          INTEGER NOT NULL,
