@@ -45,7 +45,7 @@ func currencyOf(name string) money.Currency {
 
 func (s *shop) key(t *rapid.T) pay.Ask {
 	s.keys++
-	return s.ask(rapid.SampledFrom([]string{"", fmt.Sprint("key ", s.keys)}).Draw(t, "key"))
+	return s.ask(rapid.SampledFrom([]string{"", fmt.Sprint("key-", s.keys)}).Draw(t, "key"))
 }
 
 // may executes a command, with its key if it has one; that it is refused is fine.

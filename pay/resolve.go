@@ -41,6 +41,9 @@ func (c ResolvePayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 		return Result{}, p.undoubted(c.Operation)
 	case m.Now.Before(o.LeaseUntil):
 		return Result{}, refuse(ledger.InProgress, "", "the %s %s is being sent; decide when its answer did not come", o.Kind, o.ID)
+	case !c.Happened && m.Now.Before(c.arrivesBy(p, o)):
+		return Result{}, refuse(ledger.InProgress, "", "what was sent of the %s %s may still arrive until %s, whatever the gateway's records show before; decide then that it did not happen",
+			o.Kind, o.ID, c.arrivesBy(p, o).Format(time.RFC3339))
 	case o.Kind == Void && c.Happened && p.Captured > 0:
 		return Result{}, refuse(ledger.StateConflict, "", "the payment was captured; decide first that it was not")
 	case c.Happened && p.settled(o):
@@ -55,6 +58,16 @@ func (c ResolvePayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 	r.Verb = ToResolve
 	b.Emit(m, p.Tenant, "payment.resolved", p.ID, p.AppendJSON(make([]byte, 0, usualJSON)))
 	return r, nil
+}
+
+// arrivesBy is until when a send that nothing was heard of may still arrive at the
+// gateway, as its contract has it: who decides before that that it did not happen
+// frees the order for a payment that would be the second one.
+func (c ResolvePayment) arrivesBy(p *Payment, o *Operation) time.Time {
+	if o.Outcome != Unknown || !o.Exposed {
+		return time.Time{}
+	}
+	return later(o.StoppedAt, o.SentAt).Add(c.House.Gateways[p.Gateway].Contract.withDefaults().InFlight)
 }
 
 // as is what was decided, in the words that it was asked in.

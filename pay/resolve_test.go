@@ -44,6 +44,7 @@ func TestResolve(t *testing.T) {
 					w.check(t, p, "", f)
 				}
 			}
+			w.now = w.now.Add(prompt.InFlight) // nothing of it can arrive any more
 			before := len(w.events)
 			r := w.do(t, w.resolve(p, row.happened))
 			if r.Verb != pay.ToResolve || r.Interim {
@@ -67,6 +68,26 @@ func TestResolve(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What may still arrive cannot be decided not to have happened: its order would be
+// free, and be paid twice. That it happened can be decided at any time.
+func TestWhatMayStillArriveIsNotDecidedAbsent(t *testing.T) {
+	w := newWorld(prompt)
+	p := w.answered1(t, w.confirmed(t), silence)
+	w.now = w.now.Add(prompt.InFlight - time.Microsecond)
+	w.refuse(t, w.resolve(p, false), ledger.InProgress, "")
+	w.now = w.now.Add(time.Microsecond)
+	w.do(t, w.resolve(p, false))
+	w.want(t, p, view{Status: pay.Failed}, books{})
+
+	p = w.answered1(t, w.confirmed(t), pay.Finding{Reach: pay.NeverLeft})
+	w.do(t, w.resolve(p, false)) // nothing has left
+	w.want(t, p, view{Status: pay.Failed}, books{})
+
+	p = w.answered1(t, w.confirmed(t), silence)
+	w.do(t, w.resolve(p, true))
+	w.want(t, p, view{Status: pay.Succeeded, Captured: 100}, books{Merchant: 100})
 }
 
 // A decision opens a new epoch: what the gateway says from then on is joined with

@@ -221,7 +221,10 @@ var verbs = []struct {
 	{"cancel", func(w *world, p *pay.Payment) pay.Command { return w.cancel(p) }},
 	{"refund", func(w *world, p *pay.Payment) pay.Command { return pay.RefundPayment{Ask: w.ask(""), Ref: p.Ref} }},
 	{"resolve as happened", func(w *world, p *pay.Payment) pay.Command { return w.resolve(p, true) }},
-	{"resolve as absent", func(w *world, p *pay.Payment) pay.Command { return w.resolve(p, false) }},
+	{"resolve as absent", func(w *world, p *pay.Payment) pay.Command {
+		w.now = w.now.Add(prompt.InFlight) // nothing of it can arrive any more
+		return w.resolve(p, false)
+	}},
 }
 
 func TestEveryCommandInEveryStatus(t *testing.T) {
