@@ -20,7 +20,7 @@ var layout = map[string][]string{
 	"outbox":       {},
 	"access":       {},
 	"webhook":      {},
-	"once":         {"internal/id"},
+	"once":         {"internal/id", "internal/jcs"},
 	"ledger":       {"internal/id", "internal/jcs", "money", "outbox"},
 	"pay":          {"internal/jcs", "ledger", "money", "once"},
 	"engine":       {"internal/id", "ledger", "once", "outbox", "pay"},

@@ -50,6 +50,11 @@ type Rules struct {
 	// vanished.
 	Lease time.Duration
 
+	// Tombstones is how long a key is known, from when it was first seen: after its
+	// window it is refused for the rest of that. Zero: records do not say, see
+	// Record.ForgetAt.
+	Tombstones time.Duration
+
 	// ULID says that the tenant's keys are ULIDs, so that their time can be
 	// trusted like that of a UUIDv7.
 	ULID bool
@@ -84,7 +89,7 @@ func (r Record) Expired(now time.Time) bool {
 
 // claim is the record of the next attempt, made for req.
 func (r Record) claim(req Request, now time.Time, rules Rules) Record {
-	return Record{
+	next := Record{
 		Key:         req.Key,
 		Version:     r.Version,
 		State:       Claimed,
@@ -95,6 +100,10 @@ func (r Record) claim(req Request, now time.Time, rules Rules) Record {
 		CreatedAt:   now,
 		ExpiresAt:   now.Add(rules.Window),
 	}
+	if rules.Tombstones > 0 {
+		next.ForgetAt = now.Add(rules.Tombstones)
+	}
+	return next
 }
 
 // ErrFenced means that an attempt tried to change a key that it no longer
@@ -107,7 +116,47 @@ func (r Record) Complete(attempt int64, resource string, a Answer) (Record, erro
 	if err := r.holds(attempt); err != nil {
 		return Record{}, err
 	}
-	r.State, r.Resource, r.Answer, r.LeaseUntil = Done, resource, a, time.Time{}
+	r.State, r.Resource, r.Answer, r.LeaseUntil, r.Progress = Done, resource, a, time.Time{}, nil
+	return r, nil
+}
+
+// Renew is the record of an attempt that goes on: its lease begins anew.
+func (r Record) Renew(attempt int64, now time.Time, lease time.Duration) (Record, error) {
+	if err := r.holds(attempt); err != nil {
+		return Record{}, err
+	}
+	r.State, r.LeaseUntil = Claimed, now.Add(lease)
+	return r, nil
+}
+
+// Advance is the record of an attempt that reached one more recovery point.
+func (r Record) Advance(attempt int64, progress []byte) (Record, error) {
+	if err := r.holds(attempt); err != nil {
+		return Record{}, err
+	}
+	r.Progress = progress
+	return r, nil
+}
+
+// Doubt is the record of an attempt that has ended, and does not know itself what
+// came of it.
+func (r Record) Doubt(attempt int64, why string) (Record, error) {
+	if err := r.holds(attempt); err != nil {
+		return Record{}, err
+	}
+	r.State, r.LeaseUntil, r.Note = Unknown, time.Time{}, why
+	return r, nil
+}
+
+// Reclaim is the record of a key whose attempt vanished, or does not know what
+// came of it, held by the next attempt. Its request, its window and its recovery
+// points stay.
+func (r Record) Reclaim(now time.Time, lease time.Duration) (Record, error) {
+	if r = r.Abandon(now); r.State != Unknown {
+		return Record{}, fmt.Errorf("%w: it is %s", ErrFenced, r.State)
+	}
+	r.State, r.LeaseUntil, r.Note = Claimed, now.Add(lease), ""
+	r.Attempt++
 	return r, nil
 }
 
@@ -117,7 +166,7 @@ func (r Record) Release(attempt int64) (Record, error) {
 	if err := r.holds(attempt); err != nil {
 		return Record{}, err
 	}
-	return Record{Key: r.Key, State: Released, Attempt: r.Attempt, Version: r.Version}, nil
+	return Record{Key: r.Key, State: Released, Owner: r.Owner, Attempt: r.Attempt, Version: r.Version, ForgetAt: r.ForgetAt}, nil
 }
 
 // Abandon is the record of a key whose attempt vanished: its lease is over and

@@ -1,25 +1,34 @@
-// Package once decides what a request under an idempotency key may do: run,
-// wait, be answered with what was answered before, or be refused.
+// Package once runs an operation once for each idempotency key, and gives its
+// answer again to whoever asks again.
 //
-// There are few types. A [Key] names an operation within a tenant. A [Request]
-// is somebody asking for it. A [Record] is what is known about the key. [Decide]
-// looks at a record and a request and says what to do; the methods of Record
-// make the next record. All of it is pure: no clock, no store, no goroutine. So
-// the table in the tests is the specification, and stores cannot disagree about
-// it.
+//	eng, err := once.New(once.NewMemory(), once.Config{Scope: once.SingleTenant})
+//	charge := once.Operation[Receipt]{Engine: eng, Name: "charge"}
+//	receipt, err := charge.Do(ctx, "order-42", request, func(ctx context.Context, a *once.Attempt) (Receipt, error) { … })
+//
+// There are few types. A [Key] names an operation within a tenant. A [Request] is
+// somebody asking for it. A [Record] is what is known about the key. [Decide] looks
+// at a record and a request and says what to do; the methods of Record make the
+// next record. That is the protocol, and it is pure: no clock, no store, no
+// goroutine; the table in its test is its specification. A [Store] keeps records
+// and decides nothing. An [Engine] drives: it claims, waits, renews leases, and
+// gives each [Attempt] its number. An [Operation] is a function with a key; package
+// httponce is an engine's face for net/http.
 //
 // # What is promised
 //
 // A key has at most one answer. While its window lasts, every request with that
-// key and that fingerprint gets it; after the window the key is refused and
-// never runs again while its tombstone lives. The attempt number of a record
-// only grows and fences: whoever holds an older one can complete nothing.
+// key and that fingerprint gets it, on any machine that shares the store; after the
+// window the key is refused and never runs again while its tombstone lives. The
+// number of an attempt only grows and fences: whoever holds an older one can
+// complete nothing. That nobody knows what became of an attempt is a state of its
+// own, and what happens then is the operation's [Policy], never a silent second run.
 //
 // # What is not promised
 //
-// A store must keep the record in the same commit as the effect, or the effect
-// must carry the attempt number, or a crash between the two leaves the outcome
-// [Unknown]. Unknown is never turned into a failure here.
+// What a function does outside of the store is not undone when its process dies in
+// the middle, and cannot be known by this package: give it a key of its own
+// ([Attempt.Derive]), or let it refuse an older [Attempt.Token]. A store that loses
+// what it acknowledged loses keys: each says in its own doc what it can lose.
 package once
 
 import (
@@ -79,9 +88,11 @@ func (s State) String() string {
 
 // Answer is a final answer as it was first given: replayed byte for byte.
 type Answer struct {
-	Status int     // an HTTP status, 200 to 499
-	Header []Field // in the order in which they were written
-	Body   []byte  // never changed once it is here: records share it
+	Status  int     // an HTTP status, 200 to 499
+	Header  []Field // in the order in which they were written
+	Body    []byte  // never changed once it is here: records share it
+	Dropped bool    // there was a body, larger than what is kept: it is not here
+	Seal    string  // id of the [Secret] that Header and Body are encrypted with, both in Body; "" if they are not
 }
 
 // Field is one header line of an Answer.
@@ -95,9 +106,13 @@ type Record struct {
 	Operation   string      // what it was first used for, e.g. "POST /v1/transfers"
 	Resource    string      // id of what the operation made or touched, or ""
 	Attempt     int64       // the fencing token: 1 for the first attempt, only grows
+	Owner       string      // who claimed it last: a name by which a claim is told from another's of the same number
 	LeaseUntil  time.Time   // Claimed: when the attempt is to be taken for vanished
 	CreatedAt   time.Time   // when the key was first seen, by the store's clock
 	ExpiresAt   time.Time   // when its window is over
+	ForgetAt    time.Time   // when nothing need be known of it any more; zero: that is not the record's to say
+	Progress    []byte      // Claimed, Unknown: the recovery points that were reached, see [Step]
+	Note        string      // why nobody knows what became of it, or who settled that and on what evidence
 	Answer      Answer      // Done: what was answered
 	Replays     int64       // how often the answer was given again; may lag, see engine
 	Version     int64       // 1 when written first; grows by one with every commit that changes it, but for Replays

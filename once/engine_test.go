@@ -1,0 +1,552 @@
+package once_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/oncepay/oncepay/once"
+)
+
+var secret = []byte("0123456789abcdef")
+
+func TestAnEngineIsNotMadeFromHalfAnAnswer(t *testing.T) {
+	other := struct{ once.Store }{once.NewMemory()}
+	good := once.Config{Scope: once.SingleTenant, Secret: secret}
+	for name, row := range map[string]struct {
+		store once.Store
+		cfg   once.Config
+		says  string
+	}{
+		"no scope":                            {once.NewMemory(), once.Config{Secret: secret}, "Scope"},
+		"no secret where others share":        {other, once.Config{Scope: once.SingleTenant}, "Secret"},
+		"a secret that can be guessed":        {other, with(good, func(c *once.Config) { c.Secret = secret[:15] }), "Secret"},
+		"a window shorter than its retries":   {other, with(good, func(c *once.Config) { c.Window = time.Hour }), "window"},
+		"tombstones shorter than the window":  {other, with(good, func(c *once.Config) { c.Tombstones = time.Hour }), "Tombstones"},
+		"a lease that cannot be renewed":      {other, with(good, func(c *once.Config) { c.Lease = time.Millisecond }), "Lease"},
+		"a secret to encrypt with, of a word": {other, with(good, func(c *once.Config) { c.Encrypt = []once.Secret{{"a", []byte("word")}} }), "32"},
+		"two secrets of one name":             {other, with(good, func(c *once.Config) { c.Encrypt = []once.Secret{{"a", key32}, {"a", key32}} }), "two secrets"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := once.New(row.store, row.cfg); err == nil || !strings.Contains(err.Error(), row.says) {
+				t.Errorf("got %v, want it to speak of %s", err, row.says)
+			}
+		})
+	}
+	if _, err := once.New(once.NewMemory(), once.Config{Scope: once.SingleTenant}); err != nil {
+		t.Errorf("the shortest way: %v", err)
+	}
+}
+
+var key32 = []byte("0123456789abcdef0123456789abcdef")
+
+func with(c once.Config, change func(*once.Config)) once.Config {
+	change(&c)
+	return c
+}
+
+// node is one process of several that share a store.
+type node struct {
+	*till
+	mu   sync.Mutex
+	told []string
+}
+
+// events are what the node's engine told of so far.
+func (n *node) events() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.told)
+}
+
+func newNode(t testing.TB, store once.Store, p once.Policy, change ...func(*once.Config)) *node {
+	t.Helper()
+	n := &node{till: &till{}}
+	cfg := once.Config{Scope: once.SingleTenant, Secret: secret, Wait: time.Hour}
+	cfg.Observe = func(_ context.Context, e once.Event) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.told = append(n.told, e.Happening.String())
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	eng, err := once.New(store, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Operation = once.Operation[receipt]{Engine: eng, Name: "charge", Vanished: p}
+	return n
+}
+
+// vanish begins the operation and is never heard of again, as a process that was
+// killed is: its claim stays, and nobody renews it.
+func vanish(t testing.TB, store once.Store, id string) {
+	t.Helper()
+	dead := &deadly{Store: store}
+	n := newNode(t, dead, once.Park, func(c *once.Config) { c.Finish = time.Millisecond })
+	if _, err := n.Do(t.Context(), id, 1, func(context.Context, *once.Attempt) (receipt, error) {
+		dead.dead.Store(true)
+		return receipt{"ch_of_the_dead", 1}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// deadly is a store that cannot be reached any more once its node is dead.
+type deadly struct {
+	once.Store
+	dead atomic.Bool
+}
+
+var errDead = errors.New("the node is dead")
+
+func (d *deadly) Swap(ctx context.Context, next once.Record) (once.Seen, error) {
+	if d.dead.Load() {
+		return once.Seen{}, errDead
+	}
+	return d.Store.Swap(ctx, next)
+}
+
+// An execution whose owner vanished is what its policy says, and nothing else.
+func TestAVanishedExecution(t *testing.T) {
+	for _, row := range []struct {
+		sentence string
+		policy   once.Policy
+		found    once.Found
+		want     string // result, or error
+		runs     int64
+		state    once.State
+	}{
+		{"is parked, where nothing else is said", once.Park, 0, once.ErrParked.Error(), 0, once.Unknown},
+		{"runs again, where that is declared safe", once.Rerun, 0, "ch_1", 1, once.Done},
+		{"goes on, where it has recovery points", once.Resume, 0, "ch_1", 1, once.Done},
+		{"is what the probe finds", once.Probe, once.Happened, "ch_probed", 0, once.Done},
+		{"runs, where the probe finds that it has not", once.Probe, once.NotThere, "ch_1", 1, once.Done},
+		{"stays unknown, where the probe does not know", once.Probe, once.NotKnown, once.ErrParked.Error(), 0, once.Unknown},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := once.NewMemory()
+				vanish(t, store, "order-42")
+				n := newNode(t, store, row.policy)
+				n.Probe = func(_ context.Context, a *once.Attempt) (receipt, once.Found, error) {
+					if !a.Recovers || a.Token() != 2 {
+						t.Errorf("the probe is attempt %d", a.Token())
+					}
+					return receipt{"ch_probed", 1}, row.found, nil
+				}
+				began := time.Now()
+				r, err := n.charge(t.Context(), "order-42", 1)
+				got := r.Charge
+				if err != nil {
+					got = err.Error()
+				}
+				if !strings.HasSuffix(got, row.want) || n.runs.Load() != row.runs {
+					t.Errorf("it came to %s and ran %d times, want %s and %d", got, n.runs.Load(), row.want, row.runs)
+				}
+				if took := time.Since(began); took < 30*time.Second || took > 31*time.Second {
+					t.Errorf("it was taken over after %v, want just after its lease", took)
+				}
+				if rec, err := n.Engine.Find(t.Context(), once.Key{Tenant: "default", ID: "order-42"}); err != nil || rec.State != row.state {
+					t.Errorf("the key is %s %v, want %s", rec.State, err, row.state)
+				}
+				time.Sleep(2 * time.Hour) // what is tried on in the background gives up
+			})
+		})
+	}
+}
+
+// An attempt that works for longer than its lease keeps its key.
+func TestALongOperationKeepsItsKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := once.NewMemory()
+		slow, other := newNode(t, store, once.Rerun), newNode(t, store, once.Rerun)
+		done := make(chan receipt)
+		go func() {
+			r, err := slow.Do(t.Context(), "order-42", 1, func(ctx context.Context, _ *once.Attempt) (receipt, error) {
+				time.Sleep(10 * time.Minute)
+				return receipt{"ch_slow", 1}, ctx.Err()
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			done <- r
+		}()
+		time.Sleep(time.Second)
+		r, err := other.charge(t.Context(), "order-42", 1)
+		if err != nil || r.Charge != "ch_slow" || other.runs.Load() != 0 {
+			t.Errorf("another node got %+v %v", r, err)
+		}
+		<-done
+	})
+}
+
+// A node that was paused for longer than its lease is too late, whatever it wants to
+// write: the key is that of whoever took it over, and so is the answer.
+func TestALateOwnerIsFenced(t *testing.T) {
+	for _, row := range []struct {
+		ends string
+		err  error // of fn
+	}{
+		{"with a result", nil},
+		{"saying that nothing happened", once.NothingHappened(errors.New("no"))},
+		{"not knowing", errors.New("timeout")},
+	} {
+		t.Run(row.ends, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := once.NewMemory()
+				paused := &deadly{Store: store}
+				late, other := newNode(t, paused, once.Rerun), newNode(t, store, once.Rerun)
+				_, err := late.Do(t.Context(), "order-42", 1, func(ctx context.Context, a *once.Attempt) (receipt, error) {
+					paused.dead.Store(true)
+					<-ctx.Done() // it is told
+					if cause := context.Cause(ctx); !errors.Is(cause, once.ErrLeaseLost) {
+						t.Errorf("it is told %v", cause)
+					}
+					if _, err := other.charge(t.Context(), "order-42", 1); err != nil {
+						t.Error(err)
+					}
+					paused.dead.Store(false)
+					return receipt{"ch_late", 1}, row.err
+				})
+				if row.err == nil && err != nil || row.err != nil && !errors.Is(err, once.ErrFenced) {
+					t.Errorf("the late one is told %v", err)
+				}
+				r, err := late.charge(t.Context(), "order-42", 1)
+				if err != nil || r.Charge != "ch_1" || late.runs.Load() != 0 {
+					t.Errorf("a repeat gets %+v %v", r, err)
+				}
+				if !strings.Contains(fmt.Sprint(late.events()), "fenced") {
+					t.Errorf("it told of %v", late.events())
+				}
+			})
+		})
+	}
+}
+
+// Nobody took the key over while its owner was late: what it knows is true.
+func TestALateOwnerMayStillFinish(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := once.NewMemory()
+		paused := &deadly{Store: store}
+		late, other := newNode(t, paused, once.Park), newNode(t, store, once.Park)
+		r, err := late.Do(t.Context(), "order-42", 1, func(ctx context.Context, a *once.Attempt) (receipt, error) {
+			paused.dead.Store(true)
+			<-ctx.Done()
+			if _, err := other.charge(t.Context(), "order-42", 1); !errors.Is(err, once.ErrParked) { // which writes to the record
+				t.Errorf("meanwhile others are told %v", err)
+			}
+			paused.dead.Store(false)
+			return receipt{"ch_late", 1}, nil
+		})
+		if err != nil || r.Charge != "ch_late" {
+			t.Errorf("it got %+v %v", r, err)
+		}
+		if r, err = other.charge(t.Context(), "order-42", 1); err != nil || r.Charge != "ch_late" {
+			t.Errorf("then others get %+v %v", r, err)
+		}
+	})
+}
+
+// The store cannot be reached before the claim: nothing runs, and the key is not
+// stuck when it is back, though the claim was written and its answer lost.
+func TestAStoreThatIsAwayBeforeTheClaim(t *testing.T) {
+	for name, written := range map[string]bool{"and the claim is not written": false, "and the claim is written": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &lossy{Store: once.NewMemory(), write: written}
+				n := newNode(t, store, once.Park)
+				store.lose.Store(1)
+				if _, err := n.charge(t.Context(), "order-42", 1); !errors.Is(err, once.ErrUnavailable) || n.runs.Load() != 0 {
+					t.Fatalf("it is told %v, and ran %d times", err, n.runs.Load())
+				}
+				synctest.Wait()
+				if r, err := n.charge(t.Context(), "order-42", 1); err != nil || r.Charge != "ch_1" {
+					t.Errorf("then it gets %+v %v", r, err)
+				}
+			})
+		})
+	}
+}
+
+// lossy is a store whose answers get lost, with what was to be written or without.
+type lossy struct {
+	once.Store
+	write bool
+	lose  atomic.Int64 // so many of the next writes
+}
+
+var errLost = errors.New("the answer was lost")
+
+func (l *lossy) Swap(ctx context.Context, next once.Record) (once.Seen, error) {
+	if l.lose.Add(-1) < 0 {
+		return l.Store.Swap(ctx, next)
+	}
+	if l.write {
+		l.Store.Swap(ctx, next)
+	}
+	return once.Seen{}, errLost
+}
+
+// The store cannot be reached after the effect: the caller has its answer, and so
+// has everybody once the store is back.
+func TestAStoreThatIsAwayAfterTheEffect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := once.NewMemory()
+		away := &deadly{Store: store}
+		n, other := newNode(t, away, once.Park), newNode(t, store, once.Park)
+		r, err := n.Do(t.Context(), "order-42", 1, func(context.Context, *once.Attempt) (receipt, error) {
+			away.dead.Store(true)
+			return receipt{"ch_first", 1}, nil
+		})
+		if err != nil || r.Charge != "ch_first" {
+			t.Fatalf("the caller gets %+v %v", r, err)
+		}
+		time.Sleep(10 * time.Second)
+		away.dead.Store(false)
+		for name, n := range map[string]*node{"itself": n, "another node": other} {
+			if r, err := n.charge(t.Context(), "order-42", 1); err != nil || r.Charge != "ch_first" || n.runs.Load() != 0 {
+				t.Errorf("a repeat at %s gets %+v %v", name, r, err)
+			}
+		}
+	})
+}
+
+// A write whose answer was lost is found to have been made.
+func TestALostAnswerOfTheStoreIsNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &lossy{Store: once.NewMemory(), write: true}
+		n := newNode(t, store, once.Park)
+		r, err := n.Do(t.Context(), "order-42", 1, func(ctx context.Context, a *once.Attempt) (receipt, error) {
+			store.lose.Store(1) // of a renewal
+			time.Sleep(25 * time.Second)
+			store.lose.Store(1) // of a recovery point
+			if _, err := once.Step(ctx, a, "one", func(context.Context) (int, error) { return 1, nil }); err != nil {
+				t.Error(err)
+			}
+			store.lose.Store(2) // of the end
+			return receipt{"ch_1", 1}, nil
+		})
+		if err != nil || r.Charge != "ch_1" || strings.Contains(fmt.Sprint(n.events()), "fenced") {
+			t.Errorf("it gets %+v %v, after %v", r, err, n.events())
+		}
+	})
+}
+
+// What a function returns says what is kept.
+func TestWhatAFunctionComesTo(t *testing.T) {
+	refusal, broken := &once.Refusal{Code: "card_declined", Message: "No."}, errors.New("connection reset")
+	for _, row := range []struct {
+		sentence string
+		err      error
+		again    error // what a repeat is told, if it does not run
+		runs     int64 // altogether, after a repeat
+	}{
+		{"a refusal is kept", refusal, refusal, 1},
+		{"a refusal inside another error is kept", fmt.Errorf("charge: %w", refusal), refusal, 1},
+		{"what certainly did nothing runs again", once.NothingHappened(broken), nil, 2},
+		{"any other error is not known", broken, once.ErrParked, 1},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			n := newNode(t, once.NewMemory(), once.Park)
+			run := func() error {
+				_, err := n.Do(t.Context(), "order-42", 1, func(context.Context, *once.Attempt) (receipt, error) {
+					if n.runs.Add(1) > 1 {
+						return receipt{}, nil
+					}
+					return receipt{}, row.err
+				})
+				return err
+			}
+			if err := run(); err == nil || !errors.Is(row.err, err) && !errors.Is(err, broken) && !errors.As(err, new(*once.Refusal)) {
+				t.Errorf("it fails with %v", err)
+			}
+			err := run()
+			if kept := (*once.Refusal)(nil); errors.As(row.again, &kept) {
+				if got := (*once.Refusal)(nil); !errors.As(err, &got) || *got != *kept {
+					t.Errorf("a repeat is told %v, want %v", err, row.again)
+				}
+			} else if !errors.Is(err, row.again) {
+				t.Errorf("a repeat is told %v, want %v", err, row.again)
+			}
+			if n.runs.Load() != row.runs {
+				t.Errorf("it ran %d times, want %d", n.runs.Load(), row.runs)
+			}
+		})
+	}
+}
+
+func TestAPanicLeavesTheOutcomeUnknown(t *testing.T) {
+	n := newNode(t, once.NewMemory(), once.Park)
+	func() {
+		defer func() {
+			if recover() != "oops" {
+				t.Error("the panic did not go on")
+			}
+		}()
+		n.Do(t.Context(), "order-42", 1, func(context.Context, *once.Attempt) (receipt, error) { panic("oops") })
+	}()
+	if _, err := n.charge(t.Context(), "order-42", 1); !errors.Is(err, once.ErrParked) {
+		t.Errorf("a repeat is told %v", err)
+	}
+}
+
+// A caller that goes away changes nothing: what it began is written down.
+func TestTheEndOutlivesItsCaller(t *testing.T) {
+	n := newNode(t, once.NewMemory(), once.Park)
+	ctx, cancel := context.WithCancel(t.Context())
+	if _, err := n.Do(ctx, "order-42", 1, func(context.Context, *once.Attempt) (receipt, error) {
+		cancel()
+		return receipt{"ch_1", 1}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := n.charge(t.Context(), "order-42", 1); err != nil || r.Charge != "ch_1" || n.runs.Load() != 0 {
+		t.Errorf("a repeat gets %+v %v", r, err)
+	}
+}
+
+// Who waits for a key that is at work gives up when it wants to, or must.
+func TestWhoWaitsGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := once.NewMemory()
+		here, there := newNode(t, store, once.Park), newNode(t, store, once.Park, func(c *once.Config) { c.Wait = 10 * time.Second })
+		release := make(chan struct{})
+		go here.Do(t.Context(), "order-42", 1, func(context.Context, *once.Attempt) (receipt, error) {
+			<-release
+			return receipt{"ch_1", 1}, nil
+		})
+		synctest.Wait()
+		began := time.Now()
+		_, err := there.charge(t.Context(), "order-42", 1)
+		again := (*once.BusyError)(nil)
+		if !errors.As(err, &again) || !errors.Is(err, once.ErrBusy) || again.RetryAfter <= 0 || time.Since(began) != 10*time.Second {
+			t.Errorf("after %v it is told %v", time.Since(began), err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		for _, n := range []*node{here, there} {
+			if _, err := n.charge(ctx, "order-42", 1); !errors.Is(err, once.ErrBusy) {
+				t.Errorf("whose context ends is told %v", err)
+			}
+		}
+		close(release)
+	})
+}
+
+func TestTenantsNeverMeet(t *testing.T) {
+	type tenant struct{}
+	n := newNode(t, once.NewMemory(), once.Park, func(c *once.Config) {
+		c.Scope = func(ctx context.Context) (string, error) {
+			name, ok := ctx.Value(tenant{}).(string)
+			if !ok {
+				return "", errors.New("nobody is signed in")
+			}
+			return name, nil
+		}
+	})
+	for i, name := range []string{"acme", "other"} {
+		r, err := n.charge(context.WithValue(t.Context(), tenant{}, name), "order-42", int64(i))
+		if err != nil || r.Charge != fmt.Sprint("ch_", i+1) {
+			t.Errorf("%s got %+v %v", name, r, err)
+		}
+	}
+	if _, err := n.charge(t.Context(), "order-42", 1); !errors.Is(err, once.ErrScope) {
+		t.Errorf("nobody is told %v", err)
+	}
+}
+
+// A human's decision is the key's answer, or frees it; and who comes back is fenced.
+func TestSettle(t *testing.T) {
+	key := once.Key{Tenant: "default", ID: "order-42"}
+	for _, row := range []struct {
+		sentence string
+		decision once.Settlement
+		want     string
+	}{
+		{"it happened", once.Settlement{Happened: true, Answer: once.Answer{Status: 200, Body: []byte(`{"Charge":"ch_found"}`)}}, "ch_found"},
+		{"it did not", once.Settlement{}, "ch_1"},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := once.NewMemory()
+				paused := &deadly{Store: store}
+				late, n := newNode(t, paused, once.Park), newNode(t, store, once.Park)
+				row.decision.Evidence, row.decision.Actor = "the gateway's report", "ann"
+				_, err := late.Do(t.Context(), key.ID, 1, func(ctx context.Context, _ *once.Attempt) (receipt, error) {
+					if _, err := n.Engine.Settle(ctx, key, row.decision); !errors.Is(err, once.ErrBusy) {
+						t.Errorf("while it is at work it is decided: %v", err)
+					}
+					paused.dead.Store(true)
+					<-ctx.Done()
+					if found, _, err := n.Engine.Unfinished(t.Context(), "", 10); err != nil || len(found) != 1 || found[0].Key != key {
+						t.Errorf("listed are %+v %v", found, err)
+					}
+					rec, err := n.Engine.Settle(t.Context(), key, row.decision)
+					if err != nil || !strings.Contains(rec.Note, "by ann: the gateway's report") {
+						t.Errorf("it came to %+v %v", rec, err)
+					}
+					paused.dead.Store(false)
+					return receipt{"ch_late", 1}, errors.New("no idea")
+				})
+				if !errors.Is(err, once.ErrFenced) {
+					t.Errorf("who comes back is told %v", err)
+				}
+				if r, err := n.charge(t.Context(), key.ID, 1); err != nil || r.Charge != row.want {
+					t.Errorf("a repeat gets %+v %v, want %s", r, err, row.want)
+				}
+				if _, err := n.Engine.Settle(t.Context(), key, row.decision); !errors.Is(err, once.ErrSettled) {
+					t.Errorf("decided again it is %v", err)
+				}
+				if found, _, _ := n.Engine.Unfinished(t.Context(), "", 10); len(found) != 0 {
+					t.Errorf("listed are %+v", found)
+				}
+			})
+		})
+	}
+}
+
+// What is done is refused once its window is over, and forgotten long after.
+func TestTheWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := once.NewMemory()
+		n, visitor := newNode(t, store, once.Park), newNode(t, store, once.Park)
+		if _, err := n.charge(t.Context(), "order-42", 1); err != nil {
+			t.Fatal(err)
+		}
+		const day = 24 * time.Hour
+		for _, at := range []struct {
+			after time.Duration
+			want  error
+			runs  int64
+		}{{day - time.Second, nil, 1}, {day, once.ErrExpired, 1}, {399 * day, once.ErrExpired, 1}, {401 * day, nil, 2}} {
+			time.Sleep(time.Until(t0.Add(at.after)))
+			for i := range 3 { // what is over is dropped by those who come
+				visitor.charge(t.Context(), fmt.Sprint("order of ", at.after, i)[9:], 1)
+			}
+			if _, err := n.charge(t.Context(), "order-42", 1); !errors.Is(err, at.want) || n.runs.Load() != at.runs {
+				t.Errorf("after %v: %v, and it ran %d times", at.after, err, n.runs.Load())
+			}
+		}
+	})
+}
+
+var t0 = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // when time begins in a bubble
+
+// A key that says itself that it is too old is refused though nothing is known of it.
+func TestAKeyThatIsTooOldIsRefused(t *testing.T) {
+	for _, hashed := range []bool{false, true} {
+		n := newNode(t, once.NewMemory(), once.Park, func(c *once.Config) { c.HashKeys = hashed })
+		if _, err := n.charge(t.Context(), "016f5e66-e800-7abc-8abc-0123456789ab", 1); !errors.Is(err, once.ErrExpired) || n.runs.Load() != 0 {
+			t.Errorf("hashed %v: it is told %v", hashed, err)
+		}
+	}
+}
