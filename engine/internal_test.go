@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -93,20 +94,25 @@ func TestKeysAreKeptFor400DaysIfNobodySaysOtherwise(t *testing.T) {
 	}
 }
 
-func TestTheClockNeverRunsBackwards(t *testing.T) {
-	var c clock
-	ahead := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
-	c.start(ahead)
-	if got := c.now(); !got.Equal(ahead) {
-		t.Errorf("it is %v, want %v", got, ahead)
-	}
-	c.start(time.Time{})
-	before := c.now()
-	if since := time.Since(before); since < 0 || since > time.Minute {
-		t.Errorf("it is %v", before)
-	}
-	c.told.Store(before.Add(time.Minute).UnixMicro()) // the machine's clock was set back a minute
-	if got := c.now(); !got.Equal(before.Add(time.Minute)) {
-		t.Errorf("it is %v, and was %v", got, before.Add(time.Minute))
-	}
+// Where the machine's clock was set back, or is behind the last commit, the store's
+// goes on at half the speed until the other has caught up.
+func TestTheClockNeverRunsBackwardsNorStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c clock
+		if got := c.now(); !got.Equal(time.Now()) {
+			t.Errorf("its zero value tells %v", got)
+		}
+		ahead := time.Now().Add(time.Hour).UTC()
+		c.start(ahead)
+		for _, at := range []struct{ after, want time.Duration }{
+			{0, 0}, {time.Minute, 30 * time.Second}, {time.Hour, 30 * time.Minute}, {2 * time.Hour, time.Hour}, {3 * time.Hour, 2 * time.Hour},
+		} {
+			time.Sleep(time.Until(ahead.Add(at.after - time.Hour)))
+			for range 3 { // reading it does not hold it back
+				if got := c.now(); !got.Equal(ahead.Add(at.want)) {
+					t.Errorf("after %v it has gone on by %v, want %v", at.after, got.Sub(ahead), at.want)
+				}
+			}
+		}
+	})
 }

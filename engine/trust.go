@@ -68,7 +68,7 @@ func (c *clockTrust) lost(log *slog.Logger) bool {
 
 // ClockLost says whether the store's time proves nothing just now about how long
 // ago something was: the machine's clock was set since Keep began, or the store's
-// stands still until the machine's has caught up. Before Keep it is trusted.
+// is ahead of it, until it has caught up. Before Keep it is trusted.
 func (e *Executor) ClockLost() bool {
 	c := e.trust.Load()
 	if c == nil {
@@ -120,7 +120,7 @@ const (
 // of the machine's: then keys and holds seem older than they are.
 func (c *clockTrust) compare(store, machine time.Time, log *slog.Logger) {
 	if ahead := store.Sub(machine); ahead > c.skew {
-		log.Error("the store's clock is ahead of this machine's: it stands still until then, and keys expire early",
-			"by", ahead.String(), "until", store)
+		log.Error("the store's clock is ahead of this machine's: it runs at half speed until that has caught up, and keys expire early; "+
+			"no payment is sent again for its age meanwhile", "by", ahead.String(), "for", (2*ahead).String())
 	}
 }

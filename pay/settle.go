@@ -132,7 +132,7 @@ func (b *Book) plan(p *Payment, o *Operation, m ledger.Moment, h House) *Order {
 		return nil
 	}
 	if h.Jumped && o.open() {
-		o.ResendUntil = time.Time{} // for good: nobody knows how long the store's time stood still
+		o.ResendUntil = time.Time{} // for good: nobody knows how slow the store's time was
 	}
 	o.Hinted = o.Hinted && terms.Contract.Lookup // or nobody can be asked
 	closed := terms.Closed != ""

@@ -2,6 +2,8 @@ package processor_test
 
 import (
 	"context"
+	"log/slog"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -71,6 +73,28 @@ func TestWhatIsOpenIsNotRepeatedOnceTheClockWasLost(t *testing.T) {
 		lost.Store(false)
 		if o := h.payment("t", id).Charge(); !o.ResendUntil.IsZero() {
 			t.Errorf("it may be repeated until %v", o.ResendUntil)
+		}
+	})
+}
+
+// The store's last commit was made by a clock that was far ahead of what is right.
+// What falls into doubt is asked about all the same, and nothing waits until the
+// machine's clock has caught up.
+func TestAStoreFromTheFutureIsNotStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBooks(), newSide(mild)
+		s.fault = func(pay.Call, int) fault { return fault{mute: true} } // it is done, and not answered
+		h := open(t, b, s, func(_ *processor.Config, hold *hold) { hold.since = time.Now().AddDate(10, 0, 0) })
+		defer h.shut()
+		ctx, stop := context.WithCancel(t.Context())
+		var kept sync.WaitGroup
+		kept.Go(func() { h.exec.Keep(ctx, b, engine.UpkeepConfig{Log: slog.New(slog.DiscardHandler)}) })
+		defer kept.Wait()
+		defer stop()
+		id := h.create("t", "order-1")
+		within(t, 30*time.Second, "it is settled", func() bool { return h.payment("t", id).Status == pay.Succeeded })
+		if !h.exec.ClockLost() {
+			t.Error("the clock is relied on")
 		}
 	})
 }

@@ -52,7 +52,7 @@ func openAs(t testing.TB, b *books, s *side, l *life, set ...func(*processor.Con
 		f(&cfg, h.hold)
 	}
 	h.Processor = processor.New(cfg)
-	h.exec = engine.New(h.hold, engine.Config{Render: render, Act: h.act, Seed: [32]byte{seed}, MaxQueue: h.hold.queue})
+	h.exec = engine.New(h.hold, engine.Config{Render: render, Act: h.act, Seed: [32]byte{seed}, MaxQueue: h.hold.queue, Since: h.hold.since})
 	h.Start(h.exec)
 	ctx, stop := context.WithCancel(context.Background())
 	h.stop = stop

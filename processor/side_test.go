@@ -362,6 +362,7 @@ type hold struct {
 	life  *life
 	fail  func() error // of a commit, if it is set: nothing is written
 	queue int          // how many jobs the executor takes; 0: as many as usual
+	since time.Time    // when the store's last commit was; zero: there was none
 }
 
 var errGone = fmt.Errorf("%w: the process is gone", engine.ErrNotCommitted)

@@ -122,7 +122,7 @@ func (k *checker) mismatch(f *fate, r *request) {
 }
 
 func (k *checker) expired(f *fate) {
-	now := k.server.clock
+	now := k.server.tick()
 	if k.swept.After(now) {
 		now = k.swept
 	}
@@ -179,7 +179,7 @@ func (k *checker) executed(f *fate, c *call, o *engine.Outcome) {
 		k.fail(oneAnswer, "%s was answered before and is executed again: %s", c.req.name(), text(o))
 	case !storable(&o.Answer):
 		k.fail("what never began is not stored", "%s has %s under its key", c.req.name(), text(o))
-	case o.ExpiresAt.Before(c.came.Add(k.habits.window)) || o.ExpiresAt.After(k.server.clock.Add(k.habits.window)):
+	case o.ExpiresAt.Before(c.came.Add(k.habits.window)) || o.ExpiresAt.After(k.server.tick().Add(k.habits.window)):
 		k.fail(window, "%s came at %v and is to be over at %v", c.req.name(), c.came, o.ExpiresAt)
 	case k.outdated(f.key, c.came):
 		k.fail(window, "%s says of itself that it is too old, and is executed", c.req.name())

@@ -50,8 +50,8 @@ func (p *processor) house() pay.House {
 	return h
 }
 
-// jumped says whether the clock was set in this life, or the store's stands still
-// until the machine's has caught up, as engine.Executor.ClockLost does.
+// jumped says whether the clock was set in this life, or the store's is ahead of the
+// machine's, as engine.Executor.ClockLost does.
 func (p *processor) jumped() bool {
 	ahead := (p.now + p.world.skew - p.wall) - (p.now - p.up)
 	lost := ahead.Abs() > p.habits.skew || p.server.tick().Sub(p.world.wall()) > p.habits.skew

@@ -159,7 +159,7 @@ func (p *processor) jolt() {
 const allOpen = 1000 * time.Hour
 
 // warn has it written down of all that is open that the clock cannot be relied on,
-// if so: for how long the store's time stood still is not known later.
+// if so: for how long the store's time was slow is not known later.
 func (p *processor) warn() {
 	if !p.jumped() {
 		return

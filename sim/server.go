@@ -17,7 +17,8 @@ type server struct {
 	step      *engine.Step // nil while it is down
 	processor *processor
 	life      int       // grows with every crash: what belongs to an earlier one is void
-	clock     time.Time // the store's: never runs backwards
+	clock     time.Time     // the store's, when it was the machine's last, or where it began
+	clockAt   time.Duration // when that was, by the loop's clock
 	jobs      map[*engine.Job]*call
 	requests  int64
 }
@@ -43,7 +44,7 @@ func (s *server) start() {
 		seed[i] = byte(s.luck.Uint32())
 	}
 	since := s.disk.kept.at
-	s.clock = since
+	s.clock, s.clockAt = since, s.now
 	if s.bug == ClockForgotten {
 		since, s.clock = time.Time{}, time.Time{}
 	}
@@ -80,7 +81,7 @@ func (s *server) receive(c call) {
 	}
 	s.requests++
 	s.tick()
-	c.came = s.clock
+	c.came = s.tick()
 	_, c.known = s.disk.kept.keys[c.req.key]
 	s.check.arrived(c.req)
 	if c.req.kind == confirm {
@@ -121,11 +122,12 @@ func (s *server) job(c *call) *engine.Job {
 }
 
 // tick is the store's time: the machine's, but never before one that was told
-// already, as engine.Executor keeps it.
+// already, and at half the speed until it has caught up, as engine.Executor keeps it.
 func (s *server) tick() time.Time {
-	if now := s.wall().Truncate(time.Microsecond); now.After(s.clock) {
-		s.clock = now
+	if slowed := s.clock.Add((s.now - s.clockAt) / 2).Truncate(time.Microsecond); slowed.After(s.wall()) {
+		return slowed
 	}
+	s.clock, s.clockAt = s.wall().Truncate(time.Microsecond), s.now
 	return s.clock
 }
 
@@ -239,11 +241,11 @@ func (s *server) upkeep() {
 	if s.step == nil {
 		return
 	}
-	s.tick()
-	forget := s.clock.Add(-s.habits.tombstones)
-	s.disk.sweep(s.clock, forget)
-	s.check.forget(s.clock, forget)
-	for _, ref := range s.disk.kept.dueHolds(s.clock) {
+	now := s.tick()
+	forget := now.Add(-s.habits.tombstones)
+	s.disk.sweep(now, forget)
+	s.check.forget(now, forget)
+	for _, ref := range s.disk.kept.dueHolds(s.tick()) {
 		if s.step == nil {
 			return
 		}

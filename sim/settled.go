@@ -47,7 +47,7 @@ func (k *checker) rests(p *pay.Payment, o *pay.Operation) {
 
 // inTime checks that an operation came to its end within the time that its gateway
 // takes, not counting the time in which things went wrong, in which a sender was
-// stuck, or in which the store's clock stood still.
+// stuck, or in which the store's clock was slow.
 func (k *checker) inTime(s *span) {
 	from := max(s.since, k.calmSince)
 	if t := k.witness.trails[s.operation]; t != nil {

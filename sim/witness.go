@@ -66,8 +66,8 @@ func (k *witness) begins(s *sending, d due) {
 		k.fail(intent, "attempt %d of %s is sent, and the store knows of %d", s.attempt, o.ID, o.Attempt)
 	case s.call.Payment != d.payment.ID || s.call.Tenant != d.payment.Tenant || s.call.Amount != o.Amount || s.call.Kind != o.Kind:
 		k.fail(intent, "%+v is sent; written down is %+v", s.call, *o)
-	case !k.server.clock.Before(d.o.LeaseUntil):
-		k.fail(inLease, "attempt %d of %s begins at %v, its lease was over at %v", s.attempt, o.ID, k.server.clock, d.o.LeaseUntil)
+	case !k.server.tick().Before(d.o.LeaseUntil):
+		k.fail(inLease, "attempt %d of %s begins at %v, its lease was over at %v", s.attempt, o.ID, k.server.tick(), d.o.LeaseUntil)
 	}
 	if t == nil {
 		t = &trail{gateway: s.gateway, call: s.call}
