@@ -75,6 +75,27 @@ func (c Contract) Next(o *Operation, k Clock) Move {
 	}
 }
 
+// Next is [Contract.Next] of a gateway as it is just now: where that would send and
+// the gateway takes nothing, what may have arrived is asked about all the same, and
+// what has not waits.
+func (t Terms) Next(o *Operation, k Clock) Move {
+	move := t.Contract.Next(o, k)
+	switch {
+	case move.Do != Send || t.Closed == "":
+		return move
+	case o.Exposed && t.Contract.Lookup:
+		return Move{Do: Check, At: t.Contract.withDefaults().checkAt(o, k)}
+	default:
+		return Move{Do: Wait, At: later(move.At, k.Now.Add(o.closedPause(k)))}
+	}
+}
+
+// closedPause is how long a send waits until it is looked whether the gateway takes
+// it: each look costs a small commit, so the longer it is closed, the fewer.
+func (o *Operation) closedPause(k Clock) time.Duration {
+	return min(max(time.Second, k.Now.Sub(later(o.StoppedAt, o.SentAt))/4), 15*time.Second)
+}
+
 // nextByLookup is Next where the gateway can be asked and the operation may have
 // arrived.
 func (c Contract) nextByLookup(o *Operation, k Clock) Move {

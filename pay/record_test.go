@@ -208,9 +208,12 @@ func TestAClosedGatewayIsNotSentAgain(t *testing.T) {
 	for range 10 {
 		w.now = w.last(p).DueAt
 		w.look(t, p)
-		if o := w.last(p); !o.DueAt.Equal(w.now.Add(time.Second)) {
-			t.Fatalf("it is looked at again after %s", o.DueAt.Sub(w.now))
+		if pause := w.last(p).DueAt.Sub(w.now); pause < time.Second || pause > 15*time.Second {
+			t.Fatalf("it is looked at again after %s", pause)
 		}
+	}
+	if waited := w.now.Sub(noon); waited < 5*time.Second {
+		t.Errorf("ten looks take only %v", waited)
 	}
 	if len(w.orders) != 1 {
 		t.Errorf("%d orders", len(w.orders))
@@ -228,6 +231,29 @@ func TestAClosedGatewayIsNotSentAgain(t *testing.T) {
 	if f := w.last(p).Failure; f.Code != "gateway_unavailable" {
 		t.Errorf("it failed with %+v", f)
 	}
+}
+
+// A gateway that takes nothing can be asked all the same: what it has done meanwhile
+// is found out, with few looks, though it would be sent again otherwise.
+func TestAClosedGatewayIsAsked(t *testing.T) {
+	w := newWorld(prompt)
+	p := w.confirmed(t)
+	w.shut("its breaker is open")
+	w.answer(t, p, silence)
+	checks := 0
+	for w.now.Before(noon.Add(10 * time.Minute)) {
+		w.now = w.last(p).DueAt
+		if w.house.Gateways["g"].Next(w.last(p), pay.Clock{Now: w.now}).Do != pay.Check {
+			t.Fatalf("after %v it is not asked: %+v", w.now.Sub(noon), w.last(p))
+		}
+		w.check(t, p, "", absent)
+		checks++
+	}
+	if checks < 10 || checks > 40 || len(w.orders) != 1 {
+		t.Errorf("it is asked %d times and sent %d times", checks, len(w.orders))
+	}
+	w.check(t, p, "", done(100))
+	w.want(t, p, view{Status: pay.Succeeded, Captured: 100}, books{Merchant: 100})
 }
 
 // A gateway that has not said yet what it promises is asked nothing and sent

@@ -128,20 +128,17 @@ func (b *Book) release(p *Payment, o *Operation, m ledger.Moment) (answers []Ans
 func (b *Book) plan(p *Payment, o *Operation, m ledger.Moment, h House) *Order {
 	terms, known := h.Gateways[p.Gateway]
 	if (o.unsettled() || o.Hinted) && (!known || terms.Untold) {
-		o.DueAt = m.Now.Add(closedPause) // nobody here knows what may be done about it
+		o.DueAt = m.Now.Add(untoldPause) // nobody here knows what may be done about it
 		return nil
 	}
 	if h.Jumped && o.open() {
 		o.ResendUntil = time.Time{} // for good: nobody knows how slow the store's time was
 	}
 	o.Hinted = o.Hinted && terms.Contract.Lookup // or nobody can be asked
-	closed := terms.Closed != ""
-	switch move := terms.Contract.Next(o, Clock{Now: m.Now, Jumped: h.Jumped, Steady: h.Steady}); {
-	case move.Do == Send && !closed && !move.At.After(m.Now):
+	switch move := terms.Next(o, Clock{Now: m.Now, Jumped: h.Jumped, Steady: h.Steady}); {
+	case move.Do == Send && !move.At.After(m.Now):
 		o.Exposed = o.Exposed && !move.Anew
 		return b.send(p, o, m, terms.Contract, h)
-	case move.Do == Send && closed:
-		o.DueAt = later(move.At, m.Now.Add(closedPause))
 	case move.Do == Park:
 		o.Parked, o.DueAt = move.Why, time.Time{}
 		b.note(p, m, "parked", o, move.Why)
@@ -154,6 +151,6 @@ func (b *Book) plan(p *Payment, o *Operation, m ledger.Moment, h House) *Order {
 	return nil
 }
 
-// closedPause is how long a send waits for a gateway that takes nothing just now:
-// the next look costs one small commit.
-const closedPause = time.Second
+// untoldPause is after how long it is looked again whether it is known what a gateway
+// promises: the next look costs one small commit.
+const untoldPause = time.Second

@@ -76,7 +76,7 @@ func (p *Processor) next(d *desk, what *question, operation string) doing {
 	what.operation, what.fate = o, p.fateOf(o)
 	terms, now := d.conn.Terms(), p.exec.Now()
 	contract := terms.Contract
-	move := contract.Next(o, pay.Clock{Now: now, Jumped: p.cfg.Jumped(), Steady: p.cfg.Steady()})
+	move := terms.Next(o, pay.Clock{Now: now, Jumped: p.cfg.Jumped(), Steady: p.cfg.Steady()})
 	switch {
 	case terms.Untold:
 		return leave

@@ -52,10 +52,10 @@ func (p *processor) attend(d due) {
 	}
 	by := p.senderOf(d)
 	house, now := p.house(), p.server.tick()
-	contract := house.Gateways[d.gateway.name].Contract
-	move := contract.Next(d.o, pay.Clock{Now: now, Jumped: house.Jumped, Steady: house.Steady})
+	terms := house.Gateways[d.gateway.name]
+	move := terms.Next(d.o, pay.Clock{Now: now, Jumped: house.Jumped, Steady: house.Steady})
 	switch {
-	case (by.gone || by.lost) && contract.Lookup, move.Do == pay.Check && !move.At.After(now):
+	case (by.gone || by.lost) && terms.Contract.Lookup, move.Do == pay.Check && !move.At.After(now):
 		p.ask(d, by)
 	case !by.gone && !by.lost && !d.o.LeaseUntil.IsZero(): // a send is at work
 	default:
