@@ -60,6 +60,8 @@ func (b *bank) extremeOperations() (all []*pay.Operation) {
 	}
 	for _, lag := range []time.Duration{time.Microsecond, time.Second, math.MaxInt64 / 1000 * 1000} {
 		add(func(o *pay.Operation) { o.Lag = lag })
+		add(func(o *pay.Operation) { o.LookupLag = lag })
+		add(func(o *pay.Operation) { o.InFlight = lag })
 	}
 	for outcome := pay.Unknown; outcome <= pay.Conflict; outcome++ {
 		add(func(o *pay.Operation) { o.Outcome = outcome })

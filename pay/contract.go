@@ -76,6 +76,14 @@ func (c Contract) withDefaults() Contract {
 	return c
 }
 
+// towards is what the gateway promises of an operation: what it did when that was
+// sent, where it promises more now.
+func (c Contract) towards(o *Operation) Contract {
+	c = c.withDefaults()
+	c.LookupLag, c.InFlight = max(c.LookupLag, o.LookupLag), max(c.InFlight, o.InFlight)
+	return c
+}
+
 func declared(d, otherwise time.Duration) time.Duration {
 	return cmp.Or(max(0, d), otherwise)
 }

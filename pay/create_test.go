@@ -43,6 +43,7 @@ func TestWhatIsSentWasWrittenDownBefore(t *testing.T) {
 	want := pay.Operation{
 		ID: o.ID, Kind: pay.Charge, Amount: 100, Last: true, Attempt: 1, Owner: "p1", FirstSentAt: noon, SentAt: noon,
 		LeaseUntil: noon.Add(8 * time.Second), ResendUntil: noon.Add(24*time.Hour - 4*time.Second - 5*time.Minute),
+		LookupLag: 4 * time.Second, InFlight: 4 * time.Second,
 		DueAt: noon.Add(8 * time.Second), Asked: pay.ToConfirm, RequestID: "req_1", CreatedAt: noon, UpdatedAt: noon,
 	}
 	if diff := cmp.Diff(want, *o); diff != "" {

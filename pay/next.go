@@ -56,7 +56,7 @@ const MaxSends = 20
 //
 // Everything else is checked, waited for, or left to a human.
 func (c Contract) Next(o *Operation, k Clock) Move {
-	c = c.withDefaults()
+	c = c.towards(o)
 	switch {
 	case o.Hinted && c.Lookup:
 		return Move{Do: Check, At: o.hintAt(k)}
@@ -84,7 +84,7 @@ func (t Terms) Next(o *Operation, k Clock) Move {
 	case move.Do != Send || t.Closed == "":
 		return move
 	case o.Exposed && t.Contract.Lookup:
-		return Move{Do: Check, At: t.Contract.withDefaults().checkAt(o, k)}
+		return Move{Do: Check, At: t.Contract.towards(o).checkAt(o, k)}
 	default:
 		return Move{Do: Wait, At: later(move.At, k.Now.Add(o.closedPause(k)))}
 	}
@@ -221,27 +221,41 @@ func (o *Operation) hintAt(k Clock) time.Time {
 // where nothing else is to be found out: over an hour, and it was up just now.
 const hintChecks = 100
 
-// watch is Next while somebody must act at the gateway, whose notice may be lost:
-// it is asked less and less often, for as long as customers are waited for, and a
-// last time when it must tell of all that was done until then. After that only a
-// notice or a client has it asked; but what others wait for is left to a human.
+// watch is Next while somebody must act at the gateway, whose notice may be lost: it
+// is asked less and less often, for as long as customers are waited for, when it must
+// tell of all that was done until then, and once a day for a month: who acts late has
+// paid, too. What others wait for is left to a human by then, and so is what nobody
+// can ask about.
 func (c Contract) watch(o *Operation, k Clock) Move {
 	over := o.CreatedAt.Add(c.Patience)
 	switch {
 	case k.Now.After(over) && o.open():
 		return Move{Do: Park, Why: "somebody had to act at the gateway, and it did not say that they did"}
-	case !c.Lookup && o.open():
+	case k.Now.After(over) && !c.Lookup:
+		return Move{Do: Park, Why: "somebody had to act at the gateway, and it cannot be asked whether they did"}
+	case !c.Lookup:
 		return Move{Do: Wait, At: over.Add(time.Microsecond)}
-	case !c.Lookup || !o.CheckedAt.Before(over.Add(c.LookupLag)):
+	}
+	last, all := later(o.CheckedAt, o.SentAt), over.Add(c.LookupLag)
+	if k.Now.After(over) && !o.AbsentAt.Before(all) {
+		return Move{Do: Park, Why: "somebody had to act at the gateway, which has no trace of it any more"}
+	}
+	next := last.Add(min(max(last.Sub(o.SentAt), 10*time.Second), time.Hour))
+	switch {
+	case next.Before(over):
+		return Move{Do: Check, At: next}
+	case last.Before(all):
+		return Move{Do: Check, At: all}
+	case last.Before(over.Add(watchLate)):
+		return Move{Do: Check, At: last.Add(24 * time.Hour)}
+	default:
 		return Move{Do: Rest}
 	}
-	last := later(o.CheckedAt, o.SentAt)
-	at := last.Add(min(max(last.Sub(o.SentAt), 10*time.Second), time.Hour))
-	if at.After(over) {
-		at = over.Add(c.LookupLag)
-	}
-	return Move{Do: Check, At: at}
 }
+
+// watchLate is for how long it is looked whether somebody acted who is not waited for
+// any more: no gateway keeps an action open for longer that we know of.
+const watchLate = 30 * 24 * time.Hour
 
 // backoff doubles a pause n times, up to a most.
 func backoff(n int64, first, most time.Duration) time.Duration {

@@ -53,6 +53,7 @@ func anyOperation(t *rapid.T) pay.Operation {
 		Adrift: rapid.SampledFrom([]int64{0, 0, 1}).Draw(t, "adrift"),
 		Checks: rapid.Int64Range(0, 5).Draw(t, "checks"), Blanks: rapid.Int64Range(0, 5).Draw(t, "blanks"),
 		CheckedAt: anyTime(t, "checked"), AbsentAt: anyTime(t, "absent"), Lag: anyDuration(t, "lag"),
+		LookupLag: anyDuration(t, "H of then"), InFlight: anyDuration(t, "L of then"),
 		Hinted: rapid.IntRange(0, 9).Draw(t, "hinted") == 0,
 	}
 }
@@ -64,9 +65,9 @@ type mission struct {
 	pay.Contract
 }
 
-func newMission(c pay.Contract) mission {
+func newMission(c pay.Contract, o *pay.Operation) mission {
 	return mission{
-		w: c.Window, h: cmp.Or(c.LookupLag, 15*time.Minute), l: cmp.Or(c.InFlight, 15*time.Minute), skew: cmp.Or(c.Skew, 5*time.Minute),
+		w: c.Window, h: max(o.LookupLag, cmp.Or(c.LookupLag, 15*time.Minute)), l: max(o.InFlight, cmp.Or(c.InFlight, 15*time.Minute)), skew: cmp.Or(c.Skew, 5*time.Minute),
 		Contract: c,
 	}
 }
@@ -112,7 +113,7 @@ func checkLegal(t *rapid.T, c pay.Contract) pay.Do {
 	k := pay.Clock{Now: after(anyDuration(t, "now")), Jumped: rapid.IntRange(0, 5).Draw(t, "jumped") == 0, Steady: anyTime(t, "steady")}
 	before := o
 	move := c.Next(&o, k)
-	m := newMission(c)
+	m := newMission(c, &o)
 	legal := m.neverArrived(&o) || m.insideTheWindow(&o, k) || m.provenAbsent(&o, k)
 	open := o.Outcome == pay.Unknown && o.Parked == ""
 	waits := o.Outcome == pay.ActionRequired && o.Parked == "" && o.Kind != pay.Charge && o.Kind != pay.Authorize
@@ -125,7 +126,7 @@ func checkLegal(t *rapid.T, c pay.Contract) pay.Do {
 		t.Fatalf("sent, though it is settled, at work, or was sent too often")
 	case move.Do == pay.Drop && (!open || !m.neverArrived(&o) && !m.provenAbsent(&o, k)):
 		t.Fatalf("taken for not having happened, which is not known")
-	case move.Do == pay.Park && !open && !waits:
+	case move.Do == pay.Park && !open && !waits && o.Outcome != pay.ActionRequired:
 		t.Fatalf("parked, though it is settled")
 	case move.Do == pay.Check && !c.Lookup:
 		t.Fatalf("checked, which cannot be done")

@@ -42,6 +42,11 @@ func notFound(at time.Duration) func(*pay.Operation) {
 	}
 }
 
+// checked: a check that began then found it.
+func checked(at time.Duration) func(*pay.Operation) {
+	return func(o *pay.Operation) { o.CheckedAt, o.Checks = after(at), 1 }
+}
+
 // lagging: that check may have missed what had happened so long before.
 func lagging(by time.Duration) func(*pay.Operation) { return func(o *pay.Operation) { o.Lag = by } }
 
@@ -68,6 +73,11 @@ func hinted(o *pay.Operation) { o.Hinted = true }
 // resendUntil: the contract of then ended so long after noon.
 func resendUntil(d time.Duration) func(*pay.Operation) {
 	return func(o *pay.Operation) { o.ResendUntil = after(d) }
+}
+
+// promised: so long were H and L when it was sent.
+func promised(h, l time.Duration) func(*pay.Operation) {
+	return func(o *pay.Operation) { o.LookupLag, o.InFlight = h, l }
 }
 
 func neverRepeat(o *pay.Operation) { o.ResendUntil = time.Time{} }
@@ -197,14 +207,22 @@ var claimA = []struct {
 	{"what is parked is left to a human", prompt, op(mayHaveArrived, parked, notFound(20*time.Second)), time.Minute, pay.Rest},
 	{"a customer at work is looked after", prompt, op(came(pay.ActionRequired)), time.Minute, pay.Check},
 	{"never sent again", prompt, op(mayHaveArrived, came(pay.ActionRequired), notFound(20*time.Second)), time.Minute, pay.Check},
-	{"for a day, and a last time when that must tell all", prompt, op(came(pay.ActionRequired), notFound(24*time.Hour)), 25 * time.Hour, pay.Check},
-	{"and no more: a client or a notice has it checked", prompt, op(came(pay.ActionRequired), notFound(24*time.Hour+4*time.Second)), 25 * time.Hour, pay.Rest},
-	{"but not where the gateway cannot be asked", blind, op(came(pay.ActionRequired)), time.Minute, pay.Rest},
+	{"for a day, and when that must tell all", prompt, op(came(pay.ActionRequired), checked(24*time.Hour)), 25 * time.Hour, pay.Check},
+	{"then every day for a month", prompt, op(came(pay.ActionRequired), checked(31*24*time.Hour-µs)), 32 * 24 * time.Hour, pay.Check},
+	{"and no more: a client or a notice has it checked", prompt, op(came(pay.ActionRequired), checked(31*24*time.Hour)), 32 * 24 * time.Hour, pay.Rest},
+	{"a customer whom the gateway has forgotten is left to a human", prompt, op(came(pay.ActionRequired), notFound(24*time.Hour+4*time.Second)), 25 * time.Hour, pay.Park},
+	{"where the gateway cannot be asked, a customer is waited for", blind, op(came(pay.ActionRequired)), 24 * time.Hour, pay.Wait},
+	{"for a day: whether they paid only a human can find out", blind, op(came(pay.ActionRequired)), 24*time.Hour + µs, pay.Park},
 	{"who must act for a capture is looked after as well", prompt, op(came(pay.ActionRequired), a(pay.Capture)), time.Minute, pay.Check},
 	{"or waited for, where the gateway cannot be asked", blind, op(came(pay.ActionRequired), a(pay.Capture)), time.Minute, pay.Wait},
 	{"but others wait for that: after a day a human must look", prompt, op(came(pay.ActionRequired), a(pay.Capture)), 24*time.Hour + µs, pay.Park},
 	{"at a void", prompt, op(came(pay.ActionRequired), a(pay.Void)), 24*time.Hour + µs, pay.Park},
 	{"at a refund", blind, op(came(pay.ActionRequired), a(pay.Refund)), 24*time.Hour + µs, pay.Park},
+
+	// A contract that has become shorter is no proof of what was sent under the longer one.
+	{"H and L are those of when it was sent", forgets, op(mayHaveArrived, promised(time.Minute, time.Hour), notFound(time.Hour+time.Minute+3*time.Second-µs)), 2 * time.Hour, pay.Check},
+	{"and then it is proven", with(forgets, func(c *pay.Contract) { c.ResendFor = 3 * time.Hour }), op(mayHaveArrived, promised(time.Minute, time.Hour), notFound(time.Hour+time.Minute+3*time.Second)), 2 * time.Hour, pay.Send},
+	{"or those of now, if they are longer", careful, op(mayHaveArrived, promised(time.Second, time.Second)), 30 * time.Minute, pay.Wait},
 
 	// A notice is a hint to check.
 	{"a notice has what is open checked", prompt, op(mayHaveArrived, hinted), 4 * time.Second, pay.Check},

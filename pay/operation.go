@@ -99,6 +99,11 @@ type Operation struct {
 	ResendUntil time.Time // the gateway promises to do it once until then; zero: it does not
 	Adrift      int64     // the first attempt whose sender was lost and may still be at it; 0: none
 
+	// The longest that the gateway has promised when it was sent: it keeps to the
+	// contract of then, whatever it promises now.
+	LookupLag time.Duration // H
+	InFlight  time.Duration // L
+
 	// Checking.
 	Checks    int64         // how often the gateway was asked
 	Blanks    int64         // so many checks since the last send settled nothing

@@ -64,10 +64,11 @@ func (c ResolvePayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 // gateway, as its contract has it: who decides before that that it did not happen
 // frees the order for a payment that would be the second one.
 func (c ResolvePayment) arrivesBy(p *Payment, o *Operation) time.Time {
-	if o.Outcome != Unknown || !o.Exposed {
+	if o.Outcome != Unknown || !o.Exposed && o.LeaseUntil.IsZero() {
 		return time.Time{}
 	}
-	return later(o.StoppedAt, o.SentAt).Add(c.House.Gateways[p.Gateway].Contract.withDefaults().InFlight)
+	ended := later(later(o.StoppedAt, o.SentAt), o.LeaseUntil)
+	return ended.Add(c.House.Gateways[p.Gateway].Contract.towards(o).InFlight)
 }
 
 // as is what was decided, in the words that it was asked in.
@@ -113,6 +114,9 @@ func (p *Payment) doubt(id string) *Operation {
 			return o
 		}
 	}
+	if charge := p.Charge(); p.Status == RequiresAction && (id == "" || id == charge.ID) {
+		return charge // nobody waits for the customer any more, or the gateway has forgotten
+	}
 	for _, o := range p.Operations {
 		moved := o.Kind == Charge || o.Kind == Capture
 		if p.clashes() && o.Outcome == Done && (o.ID == id && o.Kind == Void || (id == "" || o.ID == id) && moved) {
@@ -128,7 +132,7 @@ func (p *Payment) doubt(id string) *Operation {
 // settled says whether nothing about an operation is in doubt, nor with another:
 // there is only too much of it.
 func (p *Payment) settled(o *Operation) bool {
-	return !o.open() && !o.doubtful() && !p.clashes()
+	return o.Outcome.Final() && !o.doubtful() && !p.clashes()
 }
 
 // undoubted refuses to decide what is not in doubt. What was asked for is not

@@ -81,6 +81,18 @@ func TestWhatMayStillArriveIsNotDecidedAbsent(t *testing.T) {
 	w.do(t, w.resolve(p, false))
 	w.want(t, p, view{Status: pay.Failed}, books{})
 
+	p = w.confirmed(t) // nothing was heard of its sender, and nobody wrote that down
+	w.now = w.at(p).Charge().LeaseUntil.Add(prompt.InFlight - time.Microsecond)
+	w.refuse(t, w.resolve(p, false), ledger.InProgress, "")
+	w.now = w.now.Add(time.Microsecond)
+	w.do(t, w.resolve(p, false))
+	w.want(t, p, view{Status: pay.Failed}, books{})
+
+	p = w.answered1(t, w.confirmed(t), silence)
+	w.shorten(func(c *pay.Contract) { c.InFlight = time.Millisecond }) // it promised more when that was sent
+	w.now = w.now.Add(prompt.InFlight - time.Microsecond)
+	w.refuse(t, w.resolve(p, false), ledger.InProgress, "")
+
 	p = w.answered1(t, w.confirmed(t), pay.Finding{Reach: pay.NeverLeft})
 	w.do(t, w.resolve(p, false)) // nothing has left
 	w.want(t, p, view{Status: pay.Failed}, books{})
@@ -88,6 +100,13 @@ func TestWhatMayStillArriveIsNotDecidedAbsent(t *testing.T) {
 	p = w.answered1(t, w.confirmed(t), silence)
 	w.do(t, w.resolve(p, true))
 	w.want(t, p, view{Status: pay.Succeeded, Captured: 100}, books{Merchant: 100})
+}
+
+// shorten changes what the gateway promises from now on.
+func (w *world) shorten(change func(*pay.Contract)) {
+	g := w.house.Gateways["g"]
+	g.Contract = with(g.Contract, change)
+	w.house.Gateways = map[string]pay.Terms{"g": g}
 }
 
 // A decision opens a new epoch: what the gateway says from then on is joined with

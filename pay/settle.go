@@ -63,6 +63,8 @@ func (b *Book) send(p *Payment, o *Operation, m ledger.Moment, c Contract, h Hou
 	o.Owner, o.SentAt, o.LeaseUntil = h.Process, m.Now, m.Now.Add(c.Lease())
 	o.StoppedAt, o.AbsentAt, o.Lag, o.Blanks = time.Time{}, time.Time{}, 0, 0
 	o.DueAt = o.LeaseUntil
+	promised := c.towards(o)
+	o.LookupLag, o.InFlight = promised.LookupLag, promised.InFlight
 	b.note(p, m, "send", o, "")
 	return &Order{Payment: p.Clone(), Operation: o.ID, Attempt: o.Attempt}
 }

@@ -49,7 +49,7 @@ func (s *stmt) columnPayment() (p *pay.Payment, err error) {
 
 const operationColumns = `tenant, payment, place, id, kind, amount, last, outcome, moved, gateway_id, action_url,
 	failure_code, decline_code, failure_message, parked, epoch,
-	attempt, exposed, owner, first_sent_at, sent_at, lease_until, stopped_at, resend_until, adrift,
+	attempt, exposed, owner, first_sent_at, sent_at, lease_until, stopped_at, resend_until, adrift, lookup_lag, in_flight,
 	checks, blanks, checked_at, absent_at, lag, hinted, due_at, key, followers, asked, request_id,
 	booked, suspended, transfer, created_at, updated_at`
 
@@ -64,6 +64,7 @@ func (s *stmt) columnOperation() (of pay.Ref, o *pay.Operation) {
 		Failure: pay.Failure{Code: c.text(), DeclineCode: c.text(), Message: c.text()},
 		Parked:  c.text(), Epoch: c.int(), Attempt: c.int(), Exposed: c.bool(), Owner: c.text(),
 		FirstSentAt: c.time(), SentAt: c.time(), LeaseUntil: c.time(), StoppedAt: c.time(), ResendUntil: c.time(), Adrift: c.int(),
+		LookupLag: time.Duration(c.int()) * time.Microsecond, InFlight: time.Duration(c.int()) * time.Microsecond,
 		Checks: c.int(), Blanks: c.int(), CheckedAt: c.time(), AbsentAt: c.time(),
 		Lag: time.Duration(c.int()) * time.Microsecond, Hinted: c.bool(), DueAt: c.time(),
 		Key: c.text(), Followers: c.text(), Asked: pay.Verb(c.int()), RequestID: c.text(),

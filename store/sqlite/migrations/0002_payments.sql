@@ -65,6 +65,8 @@ CREATE TABLE operations (
   stopped_at      INTEGER,
   resend_until    INTEGER,
   adrift          INTEGER NOT NULL,
+  lookup_lag      INTEGER NOT NULL,
+  in_flight       INTEGER NOT NULL,
   checks          INTEGER NOT NULL,
   blanks          INTEGER NOT NULL,
   checked_at      INTEGER,
