@@ -1,16 +1,21 @@
-// Package contract holds a store to what engine.Store, engine.Upkeep and the
-// lists promise, and to what the store in memory does; and a gateway's connector
-// to what pay.Gateway promises ([TestGateway]).
+// Package contract holds every implementation to what its interface promises: a store
+// of keys to once.Store ([TestStore]), a store that can hold money to engine.Store,
+// engine.Upkeep and the lists ([TestEngineStore]), and a gateway's connector to
+// pay.Gateway ([TestGateway]). It is public, so that others can hold their own to it.
 //
-// A store's test is a [Fixture] and two calls:
+// A store of keys is a function that makes an empty one:
 //
-//	func TestContract(t *testing.T)  { contract.TestStore(t, fixture()) }
+//	func TestContract(t *testing.T) { contract.TestStore(t, func(testing.TB) once.Store { return once.NewMemory() }) }
+//
+// The test of a store that can hold money is a [Fixture] and two calls:
+//
+//	func TestContract(t *testing.T)  { contract.TestEngineStore(t, fixture()) }
 //	func TestHistories(t *testing.T) { contract.TestHistories(t, contract.Memory(), fixture()) }
 //
 // # What is promised
 //
-// [TestStore] has a test for each promise, named by it; a store that passes may
-// stand under an executor and a face. [TestHistories] runs the same seeded
+// There is a test for each promise, named by it; a store that passes may stand under
+// an engine, or under an executor and a face. [TestHistories] runs the same seeded
 // histories of commands on several stores through the executor's Step: what
 // they answer and what is read from them must be the same, byte for byte.
 // [TestGateway] stands between a connector and its other side, counts requests on
@@ -155,8 +160,8 @@ type promise struct {
 	keep func(*bank)
 }
 
-// TestStore holds a store to every promise.
-func TestStore(t *testing.T, f Fixture) {
+// TestEngineStore holds a store that can hold money to every promise.
+func TestEngineStore(t *testing.T, f Fixture) {
 	for _, group := range []struct {
 		name     string
 		promises []promise

@@ -6,7 +6,7 @@ import (
 	"github.com/oncepay/oncepay/contract"
 )
 
-func TestMemory(t *testing.T) { contract.TestStore(t, contract.Memory()) }
+func TestMemory(t *testing.T) { contract.TestEngineStore(t, contract.Memory()) }
 
 // Two stores in memory: a history that is not repeated exactly would compare
 // nothing.

@@ -91,7 +91,7 @@ var (
 	ErrClosed = errors.New("engine: shutting down")
 )
 
-// Store loads rows and commits changes. contract.TestStore holds every
+// Store loads rows and commits changes. contract.TestEngineStore holds every
 // implementation to this.
 type Store interface {
 	// Load returns the named rows that exist, as of one moment that is not before

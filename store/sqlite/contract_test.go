@@ -49,5 +49,5 @@ func fixture() contract.Fixture {
 	}
 }
 
-func TestContract(t *testing.T)  { contract.TestStore(t, fixture()) }
+func TestContract(t *testing.T)  { contract.TestEngineStore(t, fixture()) }
 func TestHistories(t *testing.T) { contract.TestHistories(t, contract.Memory(), fixture()) }
