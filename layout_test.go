@@ -14,18 +14,19 @@ const module = "github.com/oncepay/oncepay/"
 // the order of their floors: imports go down only.
 var layout = map[string][]string{
 	// core: the standard library and each other
-	"internal/id":  {},
-	"internal/jcs": {},
-	"money":        {},
-	"outbox":       {},
-	"access":       {},
-	"webhook":      {},
-	"once":         {"internal/id", "internal/jcs"},
-	"ledger":       {"internal/id", "internal/jcs", "money", "outbox"},
-	"pay":          {"internal/jcs", "ledger", "money", "once"},
-	"engine":       {"internal/id", "ledger", "once", "outbox", "pay"},
-	"processor":    {"engine", "ledger", "once", "pay"},
-	"audit":        {"internal/jcs", "ledger", "money", "once", "outbox", "pay"},
+	"internal/id":   {},
+	"internal/jcs":  {},
+	"internal/rows": {},
+	"money":         {},
+	"outbox":        {},
+	"access":        {},
+	"webhook":       {},
+	"once":          {"internal/id", "internal/jcs"},
+	"ledger":        {"internal/id", "internal/jcs", "internal/rows", "money", "outbox"},
+	"pay":           {"internal/jcs", "internal/rows", "ledger", "money", "once"},
+	"engine":        {"internal/id", "ledger", "once", "outbox", "pay"},
+	"processor":     {"engine", "ledger", "once", "pay"},
+	"audit":         {"internal/jcs", "ledger", "money", "once", "outbox", "pay"},
 
 	// edges
 	"store/sqlite":    {"access", "audit", "engine", "internal/id", "ledger", "money", "once", "outbox", "pay"},
@@ -45,7 +46,7 @@ var layout = map[string][]string{
 }
 
 // core rooms compile the standard library and nothing else.
-var core = []string{"access", "internal/id", "internal/jcs", "money", "outbox", "once", "ledger", "engine", "audit", "webhook", "pay", "processor"}
+var core = []string{"access", "internal/id", "internal/jcs", "internal/rows", "money", "outbox", "once", "ledger", "engine", "audit", "webhook", "pay", "processor"}
 
 func TestImportsGoDown(t *testing.T) {
 	for pkg, imports := range listImports(t) {

@@ -19,15 +19,11 @@ type batch struct {
 	book   *pay.Book
 	orders []*pay.Order // to be carried out once the batch is durable
 
-	written  []once.Record
-	places   map[once.Key]int // where in written a key is
-	outcomes []Outcome        // of each job
-	changes  *Changes         // once it is decided
+	outcomes []Outcome // of each job
+	changes  *Changes  // once it is decided
 }
 
-func newBatch() *batch {
-	return &batch{book: pay.NewBook(), places: map[once.Key]int{}}
-}
+func newBatch() *batch { return &batch{book: pay.NewBook()} }
 
 // add takes a job in, and names what it needs.
 func (b *batch) add(j *Job) {
@@ -49,7 +45,7 @@ func (j *Job) needs(b *pay.Book) {
 }
 
 // key is what is known of a job's key.
-func (b *batch) key(j *Job) once.Record { return b.book.Keys[j.Request.Key] }
+func (b *batch) key(j *Job) once.Record { return b.book.Key(j.Request.Key) }
 
 // need returns what is to be loaded and was not asked for yet.
 func (b *batch) need() Need {
@@ -102,27 +98,13 @@ func (b *batch) complete(claim once.Record, resource string, a once.Answer, unti
 	if until.After(done.ExpiresAt) {
 		done.ExpiresAt = until
 	}
-	b.write(done)
-}
-
-// write writes what is known of a key from now on. Its version grows once,
-// however often it is written: versions count commits.
-func (b *batch) write(r once.Record) {
-	if i, again := b.places[r.Key]; again {
-		r.Version = b.written[i].Version
-		b.written[i], b.book.Keys[r.Key] = r, r
-		return
-	}
-	r.Version++
-	b.places[r.Key] = len(b.written)
-	b.written = append(b.written, r)
-	b.book.Keys[r.Key] = r
+	b.book.WriteKey(done)
 }
 
 // witnesses names the rows by which it can be told whether b was committed.
 func (b *batch) witnesses() *Need {
 	n := &Need{}
-	for _, r := range b.written {
+	for _, r := range b.changes.Keys {
 		n.Keys = append(n.Keys, r.Key)
 	}
 	for _, p := range b.changes.Payments.Payments {
@@ -138,7 +120,7 @@ func (b *batch) witnesses() *Need {
 // commands are idempotent by themselves.
 func (b *batch) committed(found Rows) bool {
 	for _, r := range found.Keys {
-		ours := b.book.Keys[r.Key]
+		ours := b.book.Key(r.Key)
 		if r.State != ours.State || r.Version != ours.Version || r.Resource != ours.Resource || r.Attempt != ours.Attempt ||
 			!r.CreatedAt.Equal(ours.CreatedAt) || r.Fingerprint != ours.Fingerprint {
 			return false
@@ -153,5 +135,5 @@ func (b *batch) committed(found Rows) bool {
 			return false
 		}
 	}
-	return len(found.Keys) == len(b.written) && len(found.Keys)+len(found.Payments) > 0
+	return len(found.Keys) == len(b.changes.Keys) && len(found.Keys)+len(found.Payments) > 0
 }

@@ -72,7 +72,7 @@ func (s *Step) decideAll(b *batch) (c *Changes, err error) {
 	for _, j := range b.jobs {
 		b.outcomes = append(b.outcomes, s.decideJob(b, j))
 	}
-	c = &Changes{At: s.clock, Keys: b.written}
+	c = &Changes{At: s.clock, Keys: b.book.WrittenKeys()}
 	var wrong [2]error
 	c.Ledger, wrong[0] = b.book.Changes()
 	c.Payments, wrong[1] = b.book.PaymentChanges()

@@ -43,7 +43,7 @@ func (s *Step) decidePayment(b *batch, j *Job) Outcome {
 		o.Replayed = !fresh // a repeat of one that was told to come again
 	} else if o.Interim && fresh {
 		rec.Resource = r.ResourceID()
-		b.write(rec)
+		b.book.WriteKey(rec)
 	}
 	return o
 }
@@ -69,7 +69,7 @@ func (s *Step) pay(b *batch, j *Job) (pay.Result, *ledger.Refusal) {
 
 // answerLate completes a key whose work has come to an end.
 func (s *Step) answerLate(b *batch, r pay.Result, a pay.Answer) {
-	rec := b.book.Keys[a.Key]
+	rec := b.book.Key(a.Key)
 	if rec.State != once.Claimed && rec.State != once.Unknown {
 		return
 	}

@@ -12,15 +12,15 @@ import (
 // nothing of whose commit it was. What names a resource does.
 func TestACommitWasMadeIfAllOfItIsThere(t *testing.T) {
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	refusal := once.Record{Key: once.Key{Tenant: "t", ID: "refused"}, Attempt: 1, CreatedAt: at}
-	transfer := once.Record{Key: once.Key{Tenant: "t", ID: "made"}, Attempt: 1, CreatedAt: at, Resource: "tr_ours"}
+	refusal := once.Record{Key: once.Key{Tenant: "t", ID: "refused"}, Attempt: 1, CreatedAt: at, Version: 1}
+	transfer := once.Record{Key: once.Key{Tenant: "t", ID: "made"}, Attempt: 1, CreatedAt: at, Resource: "tr_ours", Version: 1}
 	theirs := transfer
 	theirs.Resource = "tr_theirs"
 	b := newBatch()
-	b.changes = &Changes{Payments: &pay.Changes{}}
-	for _, r := range []once.Record{refusal, transfer} {
-		b.book.Keys[r.Key] = r
-		b.written = append(b.written, r)
+	b.changes = &Changes{Keys: []once.Record{refusal, transfer}, Payments: &pay.Changes{}}
+	for _, r := range b.changes.Keys {
+		b.book.WantKey(r.Key)
+		b.book.PutKey(r)
 	}
 	for name, row := range map[string]struct {
 		found []once.Record
@@ -37,7 +37,7 @@ func TestACommitWasMadeIfAllOfItIsThere(t *testing.T) {
 		}
 	}
 	empty := newBatch()
-	empty.changes = b.changes
+	empty.changes = &Changes{Payments: &pay.Changes{}}
 	if empty.committed(Rows{}) {
 		t.Error("a batch without keys is taken for committed")
 	}

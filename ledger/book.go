@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/oncepay/oncepay/internal/id"
+	"github.com/oncepay/oncepay/internal/rows"
 	"github.com/oncepay/oncepay/money"
 	"github.com/oncepay/oncepay/outbox"
 )
@@ -16,9 +17,8 @@ import (
 // loaded, rows changed, entries and events written. It is not safe for
 // concurrent use.
 type Book struct {
-	accounts  map[Ref]*row[Account]
-	transfers map[Ref]*row[Transfer]
-	wanted    Rows // named and not loaded yet
+	accounts  rows.Set[Ref, Account]
+	transfers rows.Set[Ref, Transfer]
 	changes   Changes
 	nextSeq   int64
 }
@@ -28,12 +28,6 @@ type Rows struct{ Accounts, Transfers []Ref }
 
 // Empty says whether no row is named.
 func (r Rows) Empty() bool { return len(r.Accounts) == 0 && len(r.Transfers) == 0 }
-
-// row is a row in the book: nil value means that it is known to be absent.
-type row[T any] struct {
-	value *T
-	dirty bool
-}
 
 // Changes is what a book's commands wrote.
 type Changes struct {
@@ -55,7 +49,10 @@ const EntriesPerCommand = 8
 
 // NewBook makes an empty book.
 func NewBook() *Book {
-	return &Book{accounts: map[Ref]*row[Account]{}, transfers: map[Ref]*row[Transfer]{}}
+	return &Book{
+		accounts:  rows.Of(func(a *Account) (Ref, *int64) { return a.Ref, &a.Version }),
+		transfers: rows.Of(func(t *Transfer) (Ref, *int64) { return t.Ref, &t.Version }),
+	}
 }
 
 // Reserve has the book number its entries from first on. Whoever calls it owns
@@ -66,120 +63,42 @@ func (b *Book) Reserve(first int64) { b.nextSeq = first }
 func (b *Book) NextEntry() int64 { return b.nextSeq }
 
 // WantAccount names an account to be loaded.
-func (b *Book) WantAccount(r Ref) {
-	if b.know(r) {
-		b.wanted.Accounts = append(b.wanted.Accounts, r)
-	}
-}
+func (b *Book) WantAccount(r Ref) { b.accounts.Want(r) }
 
 // WantTransfer names a transfer to be loaded.
-func (b *Book) WantTransfer(r Ref) {
-	if _, known := b.transfers[r]; !known {
-		b.transfers[r] = &row[Transfer]{}
-		b.wanted.Transfers = append(b.wanted.Transfers, r)
-	}
-}
+func (b *Book) WantTransfer(r Ref) { b.transfers.Want(r) }
 
 // Wanted returns what was named since the last call. Once the store was asked
 // for it, a row that was not put is absent.
-func (b *Book) Wanted() Rows {
-	w := b.wanted
-	b.wanted = Rows{}
-	return w
-}
+func (b *Book) Wanted() Rows { return Rows{b.accounts.Wanted(), b.transfers.Wanted()} }
 
 // PutAccount puts a row that was loaded into the book, if the book wants that
 // row and has no newer version of it. The book owns it from now on.
-func (b *Book) PutAccount(a *Account) {
-	if r, ok := b.accounts[a.Ref]; ok && (r.value == nil || r.value.Version < a.Version) {
-		r.value = a
-	}
-}
+func (b *Book) PutAccount(a *Account) { b.accounts.Put(a) }
 
 // PutTransfer is PutAccount for a transfer.
-func (b *Book) PutTransfer(t *Transfer) {
-	if r, ok := b.transfers[t.Ref]; ok && (r.value == nil || r.value.Version < t.Version) {
-		r.value = t
-	}
-}
+func (b *Book) PutTransfer(t *Transfer) { b.transfers.Put(t) }
 
 // CatchUp brings the book to what was committed while its rows were loading.
 // It copies: c stays as it is.
 func (b *Book) CatchUp(c *Changes) {
 	for _, t := range c.Transfers {
-		if b.isAbsent(t.Ref) { // whoever wants it could not name its accounts; who made it wrote them
-			b.know(Ref{t.Tenant, t.From})
-			b.know(Ref{t.Tenant, t.To})
+		if b.transfers.Knows(t.Ref) && b.transfers.Get(t.Ref) == nil {
+			b.accounts.Know(Ref{t.Tenant, t.From}) // whoever wants it could not name its accounts; who made it wrote them
+			b.accounts.Know(Ref{t.Tenant, t.To})
 		}
-		b.PutTransfer(new(*t))
 	}
-	for _, a := range c.Accounts {
-		b.PutAccount(new(*a))
-	}
-}
-
-// isAbsent says whether a transfer is wanted and was not found.
-func (b *Book) isAbsent(r Ref) bool {
-	row, wanted := b.transfers[r]
-	return wanted && row.value == nil
-}
-
-// know makes room for an account, and says whether there was none.
-func (b *Book) know(r Ref) bool {
-	_, known := b.accounts[r]
-	if !known {
-		b.accounts[r] = &row[Account]{}
-	}
-	return !known
+	b.transfers.CatchUp(c.Transfers)
+	b.accounts.CatchUp(c.Accounts)
 }
 
 // Changes returns what was written, after checking that it conserves money.
 func (b *Book) Changes() (*Changes, error) {
+	b.changes.Accounts, b.changes.Transfers = b.accounts.Written(), b.transfers.Written()
 	if err := b.changes.Check(); err != nil {
 		return nil, err
 	}
 	return &b.changes, nil
-}
-
-// account returns an account, or nil if it does not exist.
-func (b *Book) account(r Ref) *Account {
-	if row, ok := b.accounts[r]; ok {
-		return row.value
-	}
-	return nil
-}
-
-func (b *Book) transfer(r Ref) *Transfer {
-	if row, ok := b.transfers[r]; ok {
-		return row.value
-	}
-	return nil
-}
-
-// writeAccount marks an account as changed. Its version grows once, however
-// often it is written: versions count commits.
-func (b *Book) writeAccount(a *Account) {
-	r := b.accounts[a.Ref]
-	if r.dirty {
-		return
-	}
-	r.value, r.dirty = a, true
-	a.Version++
-	b.changes.Accounts = append(b.changes.Accounts, a)
-}
-
-func (b *Book) writeTransfer(t *Transfer) {
-	r, ok := b.transfers[t.Ref]
-	if !ok {
-		r = &row[Transfer]{}
-		b.transfers[t.Ref] = r
-	}
-	if r.dirty {
-		return
-	}
-	r.value, r.dirty = t, true
-	t.Version++
-	b.changes.Transfers = append(b.changes.Transfers, t)
 }
 
 // move is one move of money: the same kind of entry on both accounts of a
@@ -223,7 +142,7 @@ func (b *Book) apply(m move, from, to *Account, debit, credit Balance, now time.
 }
 
 func (b *Book) enter(m move, a *Account, after Balance, now time.Time) {
-	b.writeAccount(a)
+	b.accounts.Write(a)
 	e := Entry{
 		Seq: b.nextSeq, Account: a.Ref, Ordinal: a.Entries + 1, Prev: a.LastEntry,
 		Transfer: m.transfer.ID, Kind: m.kind, Delta: after.minus(a.Balance), After: after,

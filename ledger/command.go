@@ -120,13 +120,12 @@ func (c OpenAccount) Decide(b *Book, m Moment) (Result, error) {
 	}
 	if c.ID == "" {
 		c.ID = m.IDs.New("acc_", m.Now)
-		b.accounts[c.Ref] = &row[Account]{}
 	}
-	if b.account(c.Ref) != nil {
+	if b.accounts.Get(c.Ref) != nil {
 		return Result{}, refuse(AlreadyExists, "/id", "there is an account with this id already; read it, or choose another id")
 	}
 	a := &Account{Ref: c.Ref, Currency: c.Currency, Floor: c.Floor, Metadata: c.Metadata, CreatedAt: m.Now}
-	b.writeAccount(a)
+	b.accounts.Write(a)
 	b.Emit(m, a.Tenant, "account.opened", a.ID, a.AppendJSON(make([]byte, 0, usualJSON)))
 	return accountResult(a), nil
 }
@@ -144,7 +143,7 @@ func (c UpdateAccount) Needs(b *Book) { b.WantAccount(c.Ref) }
 
 // Decide refuses with NotFound or AccountClosed.
 func (c UpdateAccount) Decide(b *Book, m Moment) (Result, error) {
-	a := b.account(c.Ref)
+	a := b.accounts.Get(c.Ref)
 	if a == nil {
 		return Result{}, noAccount()
 	}
@@ -161,7 +160,7 @@ func (c UpdateAccount) Decide(b *Book, m Moment) (Result, error) {
 	if a.Closed {
 		return Result{}, closedAccount("", a.ID)
 	}
-	b.writeAccount(a)
+	b.accounts.Write(a)
 	a.Floor, a.Metadata = floor, metadata
 	b.Emit(m, a.Tenant, "account.updated", a.ID, a.AppendJSON(make([]byte, 0, usualJSON)))
 	return accountResult(a), nil
@@ -176,7 +175,7 @@ func (c CloseAccount) Needs(b *Book) { b.WantAccount(c.Ref) }
 
 // Decide refuses with NotFound or StateConflict.
 func (c CloseAccount) Decide(b *Book, m Moment) (Result, error) {
-	a := b.account(c.Ref)
+	a := b.accounts.Get(c.Ref)
 	switch {
 	case a == nil:
 		return Result{}, noAccount()
@@ -189,7 +188,7 @@ func (c CloseAccount) Decide(b *Book, m Moment) (Result, error) {
 			"an account is closed when it is empty: this one has %d posted and holds of %d out and %d in; move or settle them first",
 			a.Balance.Posted, a.Balance.Outgoing, a.Balance.Incoming)
 	}
-	b.writeAccount(a)
+	b.accounts.Write(a)
 	a.Closed = true
 	b.Emit(m, a.Tenant, "account.closed", a.ID, a.AppendJSON(make([]byte, 0, usualJSON)))
 	return accountResult(a), nil
@@ -233,7 +232,7 @@ func (c CreateTransfer) Decide(b *Book, m Moment) (Result, error) {
 		return Result{}, err
 	}
 	fromRef, toRef := c.refs()
-	from, to := b.account(fromRef), b.account(toRef)
+	from, to := b.accounts.Get(fromRef), b.accounts.Get(toRef)
 	t := c.transfer(m)
 	mv := move{kind: Move, transfer: t, posted: c.Amount}
 	if c.Pending {
@@ -243,7 +242,7 @@ func (c CreateTransfer) Decide(b *Book, m Moment) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	b.writeTransfer(t)
+	b.transfers.Write(t)
 	b.apply(mv, from, to, debit, credit, m.Now)
 	b.emitTransfer(m, t)
 	return transferResult(t), nil

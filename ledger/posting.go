@@ -41,7 +41,7 @@ func (b *Book) Post(m Moment, p Posting) *Transfer {
 	if err != nil {
 		panic(err)
 	}
-	b.writeTransfer(t)
+	b.transfers.Write(t)
 	b.apply(mv, from, to, debit, credit, m.Now)
 	b.emitTransfer(m, t)
 	return t
@@ -50,7 +50,7 @@ func (b *Book) Post(m Moment, p Posting) *Transfer {
 // reserved returns the account that a name stands for, and opens it if need be.
 func (b *Book) reserved(m Moment, p Posting, name string) *Account {
 	for _, ref := range Candidates(Ref{p.Tenant, name}, p.Currency) {
-		a := b.account(ref)
+		a := b.accounts.Get(ref)
 		if a == nil {
 			return b.open(m, &Account{Ref: ref, Currency: p.Currency, Floor: Floor{None: true}, CreatedAt: m.Now})
 		}
@@ -62,8 +62,7 @@ func (b *Book) reserved(m Moment, p Posting, name string) *Account {
 }
 
 func (b *Book) open(m Moment, a *Account) *Account {
-	b.know(a.Ref)
-	b.writeAccount(a)
+	b.accounts.Write(a)
 	b.Emit(m, a.Tenant, "account.opened", a.ID, a.AppendJSON(make([]byte, 0, usualJSON)))
 	return a
 }

@@ -60,7 +60,7 @@ func (c ExpireTransfer) Needs(b *Book) { b.wantWithAccounts(c.Ref) }
 
 // Decide refuses with NotFound.
 func (c ExpireTransfer) Decide(b *Book, m Moment) (Result, error) {
-	t := b.transfer(c.Ref)
+	t := b.transfers.Get(c.Ref)
 	if t == nil {
 		return Result{}, noTransfer()
 	}
@@ -86,7 +86,7 @@ func (c ReverseTransfer) Needs(b *Book) { b.wantWithAccounts(c.Ref) }
 // Decide refuses with NotFound, StateConflict, AccountClosed, InsufficientFunds
 // or BalanceOverflow. The result is the new transfer.
 func (c ReverseTransfer) Decide(b *Book, m Moment) (Result, error) {
-	t := b.transfer(c.Ref)
+	t := b.transfers.Get(c.Ref)
 	switch {
 	case t == nil:
 		return Result{}, noTransfer()
@@ -105,7 +105,7 @@ func (c ReverseTransfer) Decide(b *Book, m Moment) (Result, error) {
 
 func (b *Book) reverse(m Moment, t *Transfer, back CreateTransfer) (Result, error) {
 	fromRef, toRef := back.refs()
-	from, to := b.account(fromRef), b.account(toRef)
+	from, to := b.accounts.Get(fromRef), b.accounts.Get(toRef)
 	undo := back.transfer(m)
 	undo.Reverses = t.ID
 	mv := move{kind: Move, transfer: undo, posted: back.Amount}
@@ -114,9 +114,9 @@ func (b *Book) reverse(m Moment, t *Transfer, back CreateTransfer) (Result, erro
 		err.(*Refusal).Field = "" // the request has no members to point at
 		return Result{}, err
 	}
-	b.writeTransfer(undo)
+	b.transfers.Write(undo)
 	b.apply(mv, from, to, debit, credit, m.Now)
-	b.writeTransfer(t)
+	b.transfers.Write(t)
 	t.ReversedBy = undo.ID
 	b.emitTransfer(m, undo)
 	b.Emit(m, t.Tenant, "transfer.reversed", t.ID, t.AppendJSON(make([]byte, 0, usualJSON)))
@@ -125,7 +125,7 @@ func (b *Book) reverse(m Moment, t *Transfer, back CreateTransfer) (Result, erro
 
 // settle ends a hold: nothing can be short, since what moves was held.
 func (b *Book) settle(m Moment, t *Transfer, mv move, status Status) error {
-	from, to := b.account(Ref{t.Tenant, t.From}), b.account(Ref{t.Tenant, t.To})
+	from, to := b.accounts.Get(Ref{t.Tenant, t.From}), b.accounts.Get(Ref{t.Tenant, t.To})
 	if from == nil || to == nil {
 		return fmt.Errorf("ledger: transfer %s holds money on an account that is not there", t.ID)
 	}
@@ -133,7 +133,7 @@ func (b *Book) settle(m Moment, t *Transfer, mv move, status Status) error {
 	if err != nil {
 		return err
 	}
-	b.writeTransfer(t)
+	b.transfers.Write(t)
 	t.Status, t.AmountPosted = status, mv.posted
 	b.apply(mv, from, to, debit, credit, m.Now)
 	b.emitTransfer(m, t)
@@ -143,7 +143,7 @@ func (b *Book) settle(m Moment, t *Transfer, mv move, status Status) error {
 // wantWithAccounts names a transfer and, once it is here, its accounts.
 func (b *Book) wantWithAccounts(r Ref) {
 	b.WantTransfer(r)
-	if t := b.transfer(r); t != nil {
+	if t := b.transfers.Get(r); t != nil {
 		b.WantAccount(Ref{t.Tenant, t.From})
 		b.WantAccount(Ref{t.Tenant, t.To})
 	}
@@ -151,7 +151,7 @@ func (b *Book) wantWithAccounts(r Ref) {
 
 // pending returns a hold that can still be settled.
 func (b *Book) pending(r Ref, now time.Time, verb string) (*Transfer, error) {
-	t := b.transfer(r)
+	t := b.transfers.Get(r)
 	switch {
 	case t == nil:
 		return nil, noTransfer()

@@ -1,6 +1,7 @@
 package pay
 
 import (
+	"github.com/oncepay/oncepay/internal/rows"
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
 )
@@ -41,123 +42,76 @@ func (c *Changes) Empty() bool {
 type Book struct {
 	*ledger.Book
 
-	// Keys is what is known of each key that was named: absent if it was not
-	// found. Whoever completes a key changes it here.
-	Keys map[once.Key]once.Record
-
-	payments   map[Ref]*row[Payment]
-	references map[ReferenceID]*row[Reference]
-	notices    map[NoticeID]*row[Notice]
-	wanted     Rows
-	wantedKeys []once.Key
+	keys       rows.Set[once.Key, once.Record]
+	payments   rows.Set[Ref, Payment]
+	references rows.Set[ReferenceID, Reference]
+	notices    rows.Set[NoticeID, Notice]
+	pasts      map[Ref]*past
 	changes    Changes
 }
 
-// row is a row in the book: nil value means that it is known to be absent.
-type row[T any] struct {
-	value  *T
-	dirty  bool
-	writes int         // how often it was written in this book
-	before []Operation // of a payment, as they were loaded
+// past is what became of a payment in this book.
+type past struct {
+	loaded []Operation // as they were loaded
+	writes int         // how often it was written
 }
 
 // NewBook makes an empty book.
 func NewBook() *Book {
 	return &Book{
-		Book: ledger.NewBook(), Keys: map[once.Key]once.Record{},
-		payments: map[Ref]*row[Payment]{}, references: map[ReferenceID]*row[Reference]{}, notices: map[NoticeID]*row[Notice]{},
+		Book:       ledger.NewBook(),
+		keys:       rows.Of(func(r *once.Record) (once.Key, *int64) { return r.Key, &r.Version }),
+		payments:   rows.Of(func(p *Payment) (Ref, *int64) { return p.Ref, &p.Version }),
+		references: rows.Of(func(f *Reference) (ReferenceID, *int64) { return f.ReferenceID(), &f.Version }),
+		notices:    rows.Of(func(n *Notice) (NoticeID, *int64) { return n.NoticeID, &n.Version }),
 	}
 }
 
 // WantKey names a key to be loaded.
-func (b *Book) WantKey(k once.Key) {
-	if _, known := b.Keys[k]; !known {
-		b.Keys[k] = once.Record{Key: k}
-		b.wantedKeys = append(b.wantedKeys, k)
-	}
-}
-
-// hasKey says whether a key was named, so that it is known what is under it.
-func (b *Book) hasKey(k once.Key) bool {
-	_, has := b.Keys[k]
-	return has
-}
+func (b *Book) WantKey(k once.Key) { b.keys.Want(k) }
 
 // WantPayment names a payment to be loaded.
-func (b *Book) WantPayment(r Ref) {
-	if _, known := b.payments[r]; !known {
-		b.payments[r] = &row[Payment]{}
-		b.wanted.Payments = append(b.wanted.Payments, r)
-	}
-}
+func (b *Book) WantPayment(r Ref) { b.payments.Want(r) }
 
 // WantReference names a reference to be loaded, with the payment that holds it.
-func (b *Book) WantReference(r ReferenceID) {
-	if _, known := b.references[r]; !known {
-		b.references[r] = &row[Reference]{}
-		b.wanted.References = append(b.wanted.References, r)
-	}
-}
+func (b *Book) WantReference(r ReferenceID) { b.references.Want(r) }
 
 // WantNotice names a notice to be loaded.
-func (b *Book) WantNotice(n NoticeID) {
-	if _, known := b.notices[n]; !known {
-		b.notices[n] = &row[Notice]{}
-		b.wanted.Notices = append(b.wanted.Notices, n)
-	}
-}
+func (b *Book) WantNotice(n NoticeID) { b.notices.Want(n) }
 
 // WantedRows returns what was named since the last call. Once the store was
 // asked for it, a row that was not put is absent.
 func (b *Book) WantedRows() Rows {
-	w := b.wanted
-	b.wanted = Rows{}
-	return w
+	return Rows{b.payments.Wanted(), b.references.Wanted(), b.notices.Wanted()}
 }
 
 // WantedKeys is WantedRows for keys.
-func (b *Book) WantedKeys() []once.Key {
-	w := b.wantedKeys
-	b.wantedKeys = nil
-	return w
-}
+func (b *Book) WantedKeys() []once.Key { return b.keys.Wanted() }
 
-// PutKey puts a key that was loaded into the book, unless it has a newer version.
-func (b *Book) PutKey(r once.Record) {
-	if have, wanted := b.Keys[r.Key]; wanted && have.Version < r.Version {
-		b.Keys[r.Key] = r
-	}
-}
+// PutKey puts a key that was loaded into the book, if the book wants it and has
+// no newer version of it.
+func (b *Book) PutKey(r once.Record) { b.keys.Put(&r) }
 
 // PutPayment puts a payment that was loaded into the book, unless it has a newer
 // version. The book owns it from now on.
 func (b *Book) PutPayment(p *Payment) {
-	r, known := b.payments[p.Ref]
-	if !known { // the holder of a reference
-		r = &row[Payment]{}
-		b.payments[p.Ref] = r
+	b.payments.Know(p.Ref) // it may be the holder of a reference
+	if !b.payments.Lacks(p) {
+		return
 	}
-	if r.value == nil || r.value.Version < p.Version {
-		r.value, r.before = p, r.before[:0]
-		for _, o := range p.Operations {
-			r.before = append(r.before, *o)
-		}
-	}
-}
-
-// PutReference is PutPayment for a reference.
-func (b *Book) PutReference(f *Reference) {
-	if r, wanted := b.references[f.ReferenceID()]; wanted && (r.value == nil || r.value.Version < f.Version) {
-		r.value = f
+	b.payments.Put(p)
+	past := b.past(p.Ref)
+	past.loaded = past.loaded[:0]
+	for _, o := range p.Operations {
+		past.loaded = append(past.loaded, *o)
 	}
 }
 
-// PutNotice is PutPayment for a notice.
-func (b *Book) PutNotice(n *Notice) {
-	if r, wanted := b.notices[n.NoticeID]; wanted && (r.value == nil || r.value.Version < n.Version) {
-		r.value = n
-	}
-}
+// PutReference is PutKey for a reference.
+func (b *Book) PutReference(f *Reference) { b.references.Put(f) }
+
+// PutNotice is PutKey for a notice.
+func (b *Book) PutNotice(n *Notice) { b.notices.Put(n) }
 
 // ReferenceID is the row's id.
 func (f *Reference) ReferenceID() ReferenceID { return ReferenceID{f.Tenant, f.Reference} }
@@ -165,20 +119,18 @@ func (f *Reference) ReferenceID() ReferenceID { return ReferenceID{f.Tenant, f.R
 // CatchUpPayments brings the book to what was committed while its rows were
 // loading. It copies: c and keys stay as they are.
 func (b *Book) CatchUpPayments(c *Changes, keys []once.Record) {
-	for _, k := range keys {
-		b.PutKey(k)
+	for i := range keys {
+		if b.keys.Lacks(&keys[i]) {
+			b.PutKey(keys[i])
+		}
 	}
 	if c == nil {
 		return
 	}
-	for _, f := range c.References {
-		b.PutReference(new(*f))
-	}
-	for _, n := range c.Notices {
-		b.PutNotice(new(*n))
-	}
+	b.references.CatchUp(c.References)
+	b.notices.CatchUp(c.Notices)
 	for _, p := range c.Payments {
-		if _, known := b.payments[p.Ref]; known || b.holds(p) {
+		if b.payments.Knows(p.Ref) || b.holds(p) {
 			b.PutPayment(p.Clone())
 		}
 	}
@@ -186,25 +138,56 @@ func (b *Book) CatchUpPayments(c *Changes, keys []once.Record) {
 
 // holds says whether p is the holder of a reference in the book.
 func (b *Book) holds(p *Payment) bool {
-	f := b.reference(ReferenceID{p.Tenant, p.Reference})
+	f := b.references.Get(ReferenceID{p.Tenant, p.Reference})
 	return f != nil && f.Payment == p.ID
+}
+
+// Key is what is known of a key that was named: absent if it was not found.
+func (b *Book) Key(k once.Key) once.Record {
+	if r := b.keys.Get(k); r != nil {
+		return *r
+	}
+	return once.Record{Key: k}
+}
+
+// WriteKey writes what is known of a key from now on, as the version after the one
+// that was loaded.
+func (b *Book) WriteKey(r once.Record) {
+	if have := b.keys.Get(r.Key); have != nil {
+		r.Version = have.Version
+		*have = r
+		b.keys.Write(have)
+		return
+	}
+	b.keys.Write(&r)
+}
+
+// WrittenKeys returns what was written of keys.
+func (b *Book) WrittenKeys() []once.Record {
+	keys := make([]once.Record, 0, len(b.keys.Written()))
+	for _, r := range b.keys.Written() {
+		keys = append(keys, *r)
+	}
+	return keys
 }
 
 // PaymentChanges returns what was written, after checking it.
 func (b *Book) PaymentChanges() (*Changes, error) {
-	for _, p := range b.changes.Payments {
+	c := &b.changes
+	c.Payments, c.References, c.Notices = b.payments.Written(), b.references.Written(), b.notices.Written()
+	for _, p := range c.Payments {
 		if err := p.Check(); err != nil {
 			return nil, err
 		}
 		b.compare(p)
 	}
-	return &b.changes, nil
+	return c, nil
 }
 
 // compare notes which operations of a payment are as they were. They are
 // compared rather than marked, so that none that was changed can be missed.
 func (b *Book) compare(p *Payment) {
-	for i, o := range b.payments[p.Ref].before {
+	for i, o := range b.past(p.Ref).loaded {
 		if *p.Operations[i] != o {
 			continue
 		}
@@ -217,50 +200,33 @@ func (b *Book) compare(p *Payment) {
 
 // Writes counts how often a payment was written in this book: who was told how it
 // is can tell whether it has changed since.
-func (b *Book) Writes(r Ref) int {
-	if row, ok := b.payments[r]; ok {
-		return row.writes
-	}
-	return 0
-}
+func (b *Book) Writes(r Ref) int { return b.past(r).writes }
 
-// payment returns a payment, or nil if it does not exist.
-func (b *Book) payment(r Ref) *Payment {
-	if row, ok := b.payments[r]; ok {
-		return row.value
+func (b *Book) past(r Ref) *past {
+	is := b.pasts[r]
+	if is == nil {
+		if b.pasts == nil {
+			b.pasts = map[Ref]*past{}
+		}
+		is = &past{}
+		b.pasts[r] = is
 	}
-	return nil
-}
-
-func (b *Book) reference(r ReferenceID) *Reference {
-	if row, ok := b.references[r]; ok {
-		return row.value
-	}
-	return nil
+	return is
 }
 
 // writePayment brings what a payment shows up to date with its operations, marks
 // it as changed, and tells of a new status.
 func (b *Book) writePayment(p *Payment, m ledger.Moment) {
-	r, known := b.payments[p.Ref]
-	if !known {
-		r = &row[Payment]{}
-		b.payments[p.Ref] = r
-	}
-	before := p.look()
-	if len(r.before) > 0 {
-		before.action, before.failure = r.before[0].ActionURL, r.before[0].Failure
+	past, before := b.past(p.Ref), p.look()
+	if len(past.loaded) > 0 {
+		before.action, before.failure = past.loaded[0].ActionURL, past.loaded[0].Failure
 	}
 	p.derive()
 	if p.look() != before { // else a client sees the same, and reads the same bytes
 		p.UpdatedAt = m.Now
 	}
-	r.writes++
-	if !r.dirty {
-		r.value, r.dirty = p, true
-		p.Version++
-		b.changes.Payments = append(b.changes.Payments, p)
-	}
+	past.writes++
+	b.payments.Write(p)
 	if p.Status != before.status {
 		b.emit(p, m, before.status == 0)
 	}
@@ -281,26 +247,6 @@ func (p *Payment) look() look {
 		l.action, l.failure = charge.ActionURL, charge.Failure
 	}
 	return l
-}
-
-func (b *Book) writeReference(f *Reference) {
-	r := b.references[f.ReferenceID()]
-	if r.dirty {
-		return
-	}
-	r.value, r.dirty = f, true
-	f.Version++
-	b.changes.References = append(b.changes.References, f)
-}
-
-func (b *Book) writeNotice(n *Notice) {
-	r := b.notices[n.NoticeID]
-	if r.dirty {
-		return
-	}
-	r.value, r.dirty = n, true
-	n.Version++
-	b.changes.Notices = append(b.changes.Notices, n)
 }
 
 // emit writes the event of a payment's new status.

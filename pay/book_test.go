@@ -157,11 +157,30 @@ func TestABatchCatchesUpWithKeys(t *testing.T) {
 	newer := once.Record{Key: keyOf("k"), State: once.Claimed, Resource: "pay_1", Version: 2}
 	book.CatchUpPayments(nil, []once.Record{newer, {Key: keyOf("unasked"), Version: 1}})
 	book.CatchUpPayments(nil, []once.Record{{Key: keyOf("k"), Version: 1}}) // older than what it has
-	if diff := cmp.Diff(newer, book.Keys[keyOf("k")]); diff != "" {
+	if diff := cmp.Diff(newer, book.Key(keyOf("k"))); diff != "" {
 		t.Error(diff)
 	}
-	if _, there := book.Keys[keyOf("unasked")]; there || book.Keys[keyOf("other")].State != once.Absent {
+	if book.Key(keyOf("unasked")).Version != 0 || book.Key(keyOf("other")).State != once.Absent {
 		t.Error("it has keys that nobody wants, or that nobody has")
+	}
+}
+
+// A key may be claimed and completed in one batch, by whoever has read it before.
+func TestAKeyThatIsWrittenTwiceHasOneNewVersion(t *testing.T) {
+	book := pay.NewBook()
+	for _, k := range []string{"seen", "new"} {
+		book.WantKey(keyOf(k))
+	}
+	book.PutKey(once.Record{Key: keyOf("seen"), State: once.Claimed, Version: 2})
+	for _, k := range []string{"seen", "new"} {
+		before := book.Key(keyOf(k))
+		for _, before.State = range []once.State{once.Claimed, once.Done} {
+			book.WriteKey(before)
+		}
+	}
+	want := []once.Record{{Key: keyOf("seen"), State: once.Done, Version: 3}, {Key: keyOf("new"), State: once.Done, Version: 1}}
+	if diff := cmp.Diff(want, book.WrittenKeys()); diff != "" || book.Key(keyOf("seen")).Version != 3 {
+		t.Error(diff)
 	}
 }
 

@@ -18,7 +18,7 @@ func (c CapturePayment) Needs(b *Book) { b.WantPayment(c.Ref) }
 // Decide refuses with NotFound, InProgress, StateConflict, Invalid,
 // ExceedsAuthorized or Unavailable.
 func (c CapturePayment) Decide(b *Book, m ledger.Moment) (Result, error) {
-	p := b.payment(c.Ref)
+	p := b.payments.Get(c.Ref)
 	if r, err, done := c.known(p, ToCapture); done {
 		return r, err
 	}
@@ -85,7 +85,7 @@ func (c CancelPayment) Needs(b *Book) { b.WantPayment(c.Ref) }
 
 // Decide refuses with NotFound, InProgress, StateConflict or Unavailable.
 func (c CancelPayment) Decide(b *Book, m ledger.Moment) (Result, error) {
-	p := b.payment(c.Ref)
+	p := b.payments.Get(c.Ref)
 	if r, err, done := c.known(p, ToCancel); done {
 		return r, err
 	}
@@ -117,7 +117,7 @@ func (c RefundPayment) Needs(b *Book) { b.WantPayment(c.Ref) }
 // Decide refuses with NotFound, InProgress, StateConflict, Invalid,
 // ExceedsCaptured or Unavailable.
 func (c RefundPayment) Decide(b *Book, m ledger.Moment) (Result, error) {
-	p := b.payment(c.Ref)
+	p := b.payments.Get(c.Ref)
 	if r, err, done := c.known(p, ToRefund); done {
 		return r, err
 	}

@@ -50,7 +50,7 @@ func (c CreatePayment) reference() ReferenceID {
 // made is the id of what an earlier attempt of a request made that is still at
 // work; "" if there was none.
 func (b *Book) made(k once.Key) string {
-	if rec := b.Keys[k]; rec.State == once.Claimed || rec.State == once.Unknown {
+	if rec := b.Key(k); rec.State == once.Claimed || rec.State == once.Unknown {
 		return rec.Resource
 	}
 	return ""
@@ -60,7 +60,7 @@ func (b *Book) made(k once.Key) string {
 // reference has a holder, that is the result.
 func (c CreatePayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 	if made := b.made(c.Key); made != "" {
-		return c.again(b.payment(Ref{Tenant: c.Payment.Tenant, ID: made}))
+		return c.again(b.payments.Get(Ref{Tenant: c.Payment.Tenant, ID: made}))
 	}
 	if p := b.holder(c.reference()); p != nil {
 		return c.adopt(b, m, p)
@@ -91,23 +91,23 @@ func (c CreatePayment) make(b *Book, m ledger.Moment) *Payment {
 		b.noteRequest(p, m, c.Ask, "created")
 	}
 	if p.Reference != "" {
-		f := b.reference(c.reference())
+		f := b.references.Get(c.reference())
 		if f == nil {
 			f = &Reference{Tenant: p.Tenant, Reference: p.Reference}
 		}
 		f.Payment = p.ID
-		b.writeReference(f)
+		b.references.Write(f)
 	}
 	return p
 }
 
 // holder returns the payment that holds a reference, or nil if it is free.
 func (b *Book) holder(r ReferenceID) *Payment {
-	f := b.reference(r)
+	f := b.references.Get(r)
 	if f == nil || r.Reference == "" {
 		return nil
 	}
-	p := b.payment(Ref{Tenant: r.Tenant, ID: f.Payment})
+	p := b.payments.Get(Ref{Tenant: r.Tenant, ID: f.Payment})
 	if p.Status == Failed || p.Status == Canceled {
 		return nil
 	}
@@ -184,7 +184,7 @@ func (c ConfirmPayment) Needs(b *Book) { b.WantPayment(c.Ref) }
 
 // Decide refuses with NotFound, StateConflict or Unavailable.
 func (c ConfirmPayment) Decide(b *Book, m ledger.Moment) (Result, error) {
-	p := b.payment(c.Ref)
+	p := b.payments.Get(c.Ref)
 	switch {
 	case p == nil:
 		return Result{}, noPayment()

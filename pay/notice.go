@@ -44,7 +44,7 @@ func (c TakeNotice) Needs(b *Book) {
 	}
 	ref := Ref{Tenant: c.Tenant, ID: c.Notice.Payment}
 	b.WantPayment(ref)
-	if p := b.payment(ref); p != nil {
+	if p := b.payments.Get(ref); p != nil {
 		b.wantSettling(p, c.about(p))
 	}
 }
@@ -66,11 +66,11 @@ func (c TakeNotice) about(p *Payment) *Operation {
 // Decide refuses nothing. Its result has a Payment if the notice was new and is
 // about one that is there.
 func (c TakeNotice) Decide(b *Book, m ledger.Moment) (Result, error) {
-	seen := b.notice(c.NoticeID)
+	seen := b.notices.Get(c.NoticeID)
 	if seen != nil && seen.Matched {
 		return Result{}, nil
 	}
-	p := b.payment(Ref{Tenant: c.Tenant, ID: c.Notice.Payment})
+	p := b.payments.Get(Ref{Tenant: c.Tenant, ID: c.Notice.Payment})
 	o := c.about(p)
 	switch {
 	case seen == nil:
@@ -82,7 +82,7 @@ func (c TakeNotice) Decide(b *Book, m ledger.Moment) (Result, error) {
 	default:
 		seen.Matched = true
 	}
-	b.writeNotice(seen)
+	b.notices.Write(seen)
 	if o == nil {
 		return Result{}, nil
 	}
@@ -120,13 +120,6 @@ func (o *Operation) hint(m ledger.Moment) {
 	if !o.open() {
 		o.Blanks = 0 // the count begins anew: see hintAt
 	}
-}
-
-func (b *Book) notice(n NoticeID) *Notice {
-	if row, ok := b.notices[n]; ok {
-		return row.value
-	}
-	return nil
 }
 
 // Due is an operation that has something to do.

@@ -28,7 +28,7 @@ type Record struct {
 // Needs names the payment, then the accounts of its money and the key that waits.
 func (c Record) Needs(b *Book) {
 	b.WantPayment(c.Ref)
-	if p := b.payment(c.Ref); p != nil {
+	if p := b.payments.Get(c.Ref); p != nil {
 		b.wantSettling(p, p.Operation(c.Operation))
 	}
 }
@@ -47,7 +47,7 @@ func (b *Book) wantSettling(p *Payment, o *Operation) {
 
 // Decide refuses with NotFound.
 func (c Record) Decide(b *Book, m ledger.Moment) (Result, error) {
-	p := b.payment(c.Ref)
+	p := b.payments.Get(c.Ref)
 	if p == nil || p.Operation(c.Operation) == nil {
 		return Result{}, noPayment()
 	}

@@ -22,7 +22,7 @@ type ResolvePayment struct {
 // Needs names the payment, then the accounts of its money and the key that waits.
 func (c ResolvePayment) Needs(b *Book) {
 	b.WantPayment(c.Ref)
-	if p := b.payment(c.Ref); p != nil {
+	if p := b.payments.Get(c.Ref); p != nil {
 		b.wantSettling(p, p.doubt(c.Operation))
 	}
 }
@@ -31,7 +31,7 @@ func (c ResolvePayment) Needs(b *Book) {
 // in doubt only because too much was captured, an operation that did not happen is
 // decided if it is named.
 func (c ResolvePayment) Decide(b *Book, m ledger.Moment) (Result, error) {
-	p := b.payment(c.Ref)
+	p := b.payments.Get(c.Ref)
 	if p == nil {
 		return Result{}, noPayment()
 	}

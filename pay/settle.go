@@ -107,13 +107,13 @@ func (b *Book) release(p *Payment, o *Operation, m ledger.Moment) (answers []Ans
 	if o.open() || o.Key == "" && o.Followers == "" {
 		return nil
 	}
-	if key := (once.Key{Tenant: p.Tenant, ID: o.Key}); b.hasKey(key) {
+	if key := (once.Key{Tenant: p.Tenant, ID: o.Key}); b.keys.Knows(key) {
 		answers = append(answers, Answer{Key: key, Verb: o.Asked, Operation: o})
 		o.Key = ""
 	}
 	followers, left := strings.Fields(o.Followers), []string(nil)
 	for _, id := range followers {
-		if key := (once.Key{Tenant: p.Tenant, ID: id}); b.hasKey(key) && p.Status != Processing {
+		if key := (once.Key{Tenant: p.Tenant, ID: id}); b.keys.Knows(key) && p.Status != Processing {
 			answers = append(answers, Answer{Key: key, Verb: ToAdopt, Operation: p.Charge()})
 		} else {
 			left = append(left, id)

@@ -12,7 +12,7 @@ func (c ShowPayment) Needs(b *Book) { b.WantPayment(c.Ref) }
 
 // Decide refuses with NotFound.
 func (c ShowPayment) Decide(b *Book, _ ledger.Moment) (Result, error) {
-	p := b.payment(c.Ref)
+	p := b.payments.Get(c.Ref)
 	if p == nil {
 		return Result{}, noPayment()
 	}

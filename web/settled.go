@@ -45,7 +45,7 @@ func (h held) Needs(b *pay.Book) {
 
 // Decide refuses with notStored what did not begin.
 func (h held) Decide(b *pay.Book, m ledger.Moment) (pay.Result, error) {
-	if s := b.Keys[h.key].State; h.Command != nil && (s == once.Claimed || s == once.Unknown) {
+	if s := b.Key(h.key).State; h.Command != nil && (s == once.Claimed || s == once.Unknown) {
 		return h.Command.Decide(b, m)
 	}
 	return pay.Result{}, notStored
