@@ -214,7 +214,7 @@ func (s *Step) pump() {
 		switch {
 		case !need.empty():
 			s.loading = true
-			s.effects = append(s.effects, Effect{Load: &need})
+			s.effects = append(s.effects, Effect{Load: new(need)})
 		case s.busy == nil && len(s.next.jobs) > 0:
 			s.decide()
 		default:
