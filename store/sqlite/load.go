@@ -121,46 +121,62 @@ func (s *Store) load(c *conn, need engine.Need, rows *engine.Rows) error {
 	if err != nil {
 		return err
 	}
-	for _, ref := range need.Rows.Accounts {
-		a, err := s.loadAccount(c, ref, commit)
-		if err != nil {
-			return err
-		}
-		if a != nil {
-			rows.Accounts = append(rows.Accounts, a)
-		}
+	account := func(c *conn, ref ledger.Ref) (*ledger.Account, error) { return s.loadAccount(c, ref, commit) }
+	if err := loadEach(c, need.Rows.Accounts, account, &rows.Accounts); err != nil {
+		return err
 	}
-	for _, ref := range need.Rows.Transfers {
-		t, err := loadTransfer(c, ref)
-		if err != nil {
-			return err
-		}
-		if t != nil {
-			rows.Transfers = append(rows.Transfers, t)
-		}
+	if err := loadEach(c, need.Rows.Transfers, loadTransfer, &rows.Transfers); err != nil {
+		return err
 	}
 	return loadPayments(c, &need.Payments, rows)
+}
+
+// loadEach adds those of the rows with these ids that are there.
+func loadEach[ID, Row any](c *conn, ids []ID, load func(*conn, ID) (*Row, error), to *[]*Row) error {
+	for _, id := range ids {
+		row, err := load(c, id)
+		if err != nil {
+			return err
+		}
+		if row != nil {
+			*to = append(*to, row)
+		}
+	}
+	return nil
+}
+
+// lookUp reads the row that a query finds by its names; the zero T if there is
+// none.
+func lookUp[T any](c *conn, sql string, read func(*stmt) (T, error), names ...string) (row T, err error) {
+	q, err := c.stmt(sql)
+	if err != nil {
+		return row, err
+	}
+	for _, name := range names {
+		q.text(name)
+	}
+	if !q.next(&err) {
+		return row, err
+	}
+	defer q.reset()
+	return read(q)
 }
 
 const selectKey = "SELECT " + keyColumns + `, a.status, a.header, a.body
 	FROM keys k LEFT JOIN answers a ON a.key = k.num WHERE k.key = ? AND k.tenant = ?`
 
 // loadKey reads a key with its answer; the zero Record if there is none.
-func loadKey(c *conn, k once.Key) (r once.Record, err error) {
-	q, err := c.stmt(selectKey)
-	if err != nil {
+func loadKey(c *conn, k once.Key) (once.Record, error) {
+	return lookUp(c, selectKey, (*stmt).answered, k.ID, k.Tenant)
+}
+
+// answered reads the row of a key and its answer.
+func (s *stmt) answered() (r once.Record, err error) {
+	answered := !s.columnNull(12)
+	if r, err = s.columnRecord(answered); err != nil || !answered {
 		return r, err
 	}
-	q.text(k.ID).text(k.Tenant)
-	if !q.next(&err) {
-		return r, err
-	}
-	defer q.reset()
-	answered := !q.columnNull(12)
-	if r, err = q.columnRecord(answered); err != nil || !answered {
-		return r, err
-	}
-	r.Answer = once.Answer{Status: int(q.columnInt(12)), Header: readHeader(q.columnText(13)), Body: q.columnBytes(14)}
+	r.Answer = once.Answer{Status: int(s.columnInt(12)), Header: readHeader(s.columnText(13)), Body: s.columnBytes(14)}
 	return r, nil
 }
 
@@ -169,16 +185,8 @@ const selectAccount = "SELECT " + accountColumns + accountTables + "WHERE a.tena
 const selectCommit = "SELECT value FROM meta WHERE name = 'commit'"
 
 // snapshotCommit is the commit that the snapshot is as of.
-func (c *conn) snapshotCommit() (n int64, err error) {
-	q, err := c.stmt(selectCommit)
-	if err != nil {
-		return 0, err
-	}
-	if q.next(&err) {
-		n = q.columnInt(0)
-		q.reset()
-	}
-	return n, err
+func (c *conn) snapshotCommit() (int64, error) {
+	return lookUp(c, selectCommit, func(q *stmt) (int64, error) { return q.columnInt(0), nil })
 }
 
 // loadAccount returns an account as of the snapshot; nil if there is none.
@@ -194,37 +202,18 @@ func (s *Store) loadAccount(c *conn, ref ledger.Ref, commit int64) (*ledger.Acco
 	return a, nil
 }
 
+// readAccount reads an account, and its number; nil if there is none.
 func readAccount(c *conn, ref ledger.Ref) (num int64, a *ledger.Account, err error) {
-	q, err := c.stmt(selectAccount)
-	if err != nil {
-		return 0, nil, err
-	}
-	q.text(ref.Tenant).text(ref.ID)
-	if !q.next(&err) {
-		return 0, nil, err
-	}
-	defer q.reset()
-	if num, a, err = q.columnAccount(); err != nil {
-		return 0, nil, err
-	}
-	return num, a, a.Check()
+	a, err = lookUp(c, selectAccount, func(q *stmt) (a *ledger.Account, err error) {
+		num, a, err = q.account()
+		return a, err
+	}, ref.Tenant, ref.ID)
+	return num, a, err
 }
 
 const selectTransfer = "SELECT " + transferColumns + " FROM transfers WHERE tenant = ? AND id = ?"
 
 // loadTransfer reads a transfer; nil if there is none.
-func loadTransfer(c *conn, ref ledger.Ref) (t *ledger.Transfer, err error) {
-	q, err := c.stmt(selectTransfer)
-	if err != nil {
-		return nil, err
-	}
-	q.text(ref.Tenant).text(ref.ID)
-	if !q.next(&err) {
-		return nil, err
-	}
-	defer q.reset()
-	if t, err = q.columnTransfer(); err != nil {
-		return nil, err
-	}
-	return t, t.Check()
+func loadTransfer(c *conn, ref ledger.Ref) (*ledger.Transfer, error) {
+	return lookUp(c, selectTransfer, (*stmt).transfer, ref.Tenant, ref.ID)
 }

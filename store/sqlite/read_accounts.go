@@ -88,10 +88,10 @@ func (c *conn) accounts(tenant string, from, num, down int64) (rows[*ledger.Acco
 		if !q.next(&err) {
 			return r, false, err
 		}
-		if num, r.item, err = q.columnAccount(); err != nil {
+		if num, r.item, err = q.account(); err != nil {
 			return r, false, err
 		}
 		r.at, r.after = r.item.CreatedAt, number(micros(r.item.CreatedAt))+number(num)
-		return r, true, r.item.Check()
+		return r, true, nil
 	}, nil
 }

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"time"
 
+	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/internal/id"
 )
 
@@ -37,24 +38,27 @@ func (c *conn) idsBefore(m made, tenant string, t time.Time) (string, error) {
 	}
 	for _, ahead := range []time.Duration{time.Second, time.Minute, time.Hour, 24 * time.Hour} {
 		below := id.First(m.prefix, t.Add(ahead))
-		made, found, err := c.madeFrom(m, tenant, below)
-		if err != nil || !found || !made.Before(t) {
+		made, err := lookUp(c, m.first, func(q *stmt) (time.Time, error) { return q.columnTime(0), nil }, tenant, below)
+		if err != nil || made.IsZero() || !made.Before(t) {
 			return below, err
 		}
 	}
 	return aboveAllIDs, nil
 }
 
-// madeFrom says when the first row from an id on was made.
-func (c *conn) madeFrom(m made, tenant, from string) (at time.Time, ok bool, err error) {
-	q, err := c.stmt(m.first)
+// list begins a list of rows of m in the order of their ids, the newest first. The
+// query has the tenant, the id that all are below and the id that none is below.
+func (c *conn) list(sql string, m made, tenant string, page engine.Page, place string) (*stmt, error) {
+	below, err := c.idsBefore(m, tenant, page.Before)
 	if err != nil {
-		return at, false, err
+		return nil, err
 	}
-	q.text(tenant).text(from)
-	if !q.next(&err) {
-		return at, false, err
+	if place != "" {
+		below = min(below, place)
 	}
-	defer q.reset()
-	return q.columnTime(0), true, nil
+	q, err := c.stmt(sql)
+	if err != nil {
+		return nil, err
+	}
+	return q.text(tenant).text(below).text(m.idsAfter(page.After)), nil
 }

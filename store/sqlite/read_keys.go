@@ -13,16 +13,9 @@ const selectKeyOnly = "SELECT " + keyColumns + `, EXISTS (SELECT 1 FROM answers 
 // nothing is.
 func (r *pool) Key(ctx context.Context, k once.Key) (rec once.Record, err error) {
 	err = r.read(ctx, func(c *conn) error {
-		q, err := c.stmt(selectKeyOnly)
-		if err != nil {
-			return err
-		}
-		q.text(k.ID).text(k.Tenant)
-		if !q.next(&err) {
-			return err
-		}
-		defer q.reset()
-		rec, err = q.columnRecord(q.columnInt(12) != 0)
+		rec, err = lookUp(c, selectKeyOnly, func(q *stmt) (once.Record, error) {
+			return q.columnRecord(q.columnInt(12) != 0)
+		}, k.ID, k.Tenant)
 		return err
 	})
 	return rec, wrap("key", err)

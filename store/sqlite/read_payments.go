@@ -32,16 +32,11 @@ func (p *pool) PaymentOf(ctx context.Context, operation pay.Ref) (x *pay.Payment
 }
 
 func loadPaymentOf(c *conn, operation pay.Ref) (*pay.Payment, error) {
-	q, err := c.stmt(selectPaymentOf)
-	if err != nil {
+	id, err := lookUp(c, selectPaymentOf, (*stmt).name, operation.Tenant, operation.ID)
+	if err != nil || id == "" {
 		return nil, err
 	}
-	q.text(operation.Tenant).text(operation.ID)
-	if !q.next(&err) {
-		return nil, err
-	}
-	defer q.reset()
-	return loadPayment(c, pay.Ref{Tenant: operation.Tenant, ID: q.columnText(0)})
+	return loadPayment(c, pay.Ref{Tenant: operation.Tenant, ID: id})
 }
 
 // Payments lists the payments of a tenant, newest first, which is the order of
@@ -83,13 +78,6 @@ const (
 
 // payments yields payments in the order of their ids.
 func (c *conn) payments(tenant string, f engine.PaymentFilter, page engine.Page, place string) (rows[*pay.Payment], error) {
-	below, err := c.idsBefore(madePayments, tenant, page.Before)
-	if err != nil {
-		return nil, err
-	}
-	if place != "" {
-		below = min(below, place)
-	}
 	sql := listPayments
 	switch {
 	case f.Reference != "":
@@ -99,32 +87,31 @@ func (c *conn) payments(tenant string, f engine.PaymentFilter, page engine.Page,
 	case f.InDoubt != nil && *f.InDoubt:
 		sql = listInDoubt
 	}
-	q, err := c.stmt(sql)
+	q, err := c.list(sql, madePayments, tenant, page, place)
 	if err != nil {
 		return nil, err
 	}
-	q.text(tenant).text(below).text(madePayments.idsAfter(page.After))
 	switch sql {
 	case listOfReference:
 		q.text(f.Reference)
 	case listByStatus:
 		q.int(int64(f.Status))
 	}
-	return c.completed(q, func(x *pay.Payment) string { return x.ID }), nil
+	return paymentsOf(q, func(x *pay.Payment) string { return x.ID }), nil
 }
 
-// completed yields payments with their operations, and for each the place where
+// paymentsOf yields payments with their operations, and for each the place where
 // its list goes on.
-func (c *conn) completed(q *stmt, place func(*pay.Payment) string) rows[*pay.Payment] {
+func paymentsOf(q *stmt, place func(*pay.Payment) string) rows[*pay.Payment] {
 	return func() (r found[*pay.Payment], ok bool, err error) {
 		if !q.next(&err) {
 			return r, false, err
 		}
-		if r.item, err = q.columnPayment(); err != nil {
+		if r.item, err = q.payment(); err != nil {
 			return r, false, err
 		}
 		r.at, r.after = r.item.CreatedAt, place(r.item)
-		return r, true, c.complete(r.item)
+		return r, true, nil
 	}
 }
 
@@ -142,6 +129,6 @@ func (p *pool) Doubtful(ctx context.Context, page engine.Page) (engine.List[*pay
 			return nil, err
 		}
 		q.text(id).text(tenant)
-		return c.completed(q, func(x *pay.Payment) string { return x.ID + "\x00" + x.Tenant }), nil
+		return paymentsOf(q, func(x *pay.Payment) string { return x.ID + "\x00" + x.Tenant }), nil
 	})
 }

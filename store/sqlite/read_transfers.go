@@ -53,18 +53,10 @@ func (c *conn) transfers(tenant, reference string, page engine.Page, place strin
 	if reference != "" {
 		sql = listByReference
 	}
-	below, err := c.idsBefore(madeTransfers, tenant, page.Before)
+	q, err := c.list(sql, madeTransfers, tenant, page, place)
 	if err != nil {
 		return nil, err
 	}
-	if place != "" {
-		below = min(below, place)
-	}
-	q, err := c.stmt(sql)
-	if err != nil {
-		return nil, err
-	}
-	q.text(tenant).text(below).text(madeTransfers.idsAfter(page.After))
 	if reference != "" {
 		q.text(reference)
 	}
@@ -72,11 +64,11 @@ func (c *conn) transfers(tenant, reference string, page engine.Page, place strin
 		if !q.next(&err) {
 			return r, false, err
 		}
-		if r.item, err = q.columnTransfer(); err != nil {
+		if r.item, err = q.transfer(); err != nil {
 			return r, false, err
 		}
 		r.at, r.after = r.item.CreatedAt, r.item.ID
-		return r, true, r.item.Check()
+		return r, true, nil
 	}, nil
 }
 

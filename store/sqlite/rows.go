@@ -80,6 +80,14 @@ func (s *stmt) columnAccount() (num int64, a *ledger.Account, err error) {
 	return s.columnInt(0), a, err
 }
 
+// account reads the row, and says what is wrong with it.
+func (s *stmt) account() (num int64, a *ledger.Account, err error) {
+	if num, a, err = s.columnAccount(); err != nil {
+		return 0, nil, err
+	}
+	return num, a, a.Check()
+}
+
 const transferColumns = `tenant, id, status, from_account, to_account, amount, amount_posted, currency,
 	reference, reverses, reversed_by, expires_at, metadata, created_at, version, operation`
 
@@ -95,6 +103,15 @@ func (s *stmt) columnTransfer() (t *ledger.Transfer, err error) {
 	}
 	t.Metadata, err = s.columnMetadata(12)
 	return t, err
+}
+
+// transfer reads the row, and says what is wrong with it.
+func (s *stmt) transfer() (*ledger.Transfer, error) {
+	t, err := s.columnTransfer()
+	if err != nil {
+		return nil, err
+	}
+	return t, t.Check()
 }
 
 const keyColumns = `k.tenant, k.key, k.fingerprint, k.state, k.operation, k.resource, k.attempt, k.lease_until,

@@ -47,6 +47,33 @@ func (s *stmt) columnPayment() (p *pay.Payment, err error) {
 	return p, err
 }
 
+// payment reads the row and its operations, and says what is wrong with it.
+func (s *stmt) payment() (*pay.Payment, error) {
+	p, err := s.columnPayment()
+	if err != nil {
+		return nil, err
+	}
+	if p.Operations, err = s.c.operations(p.Ref); err != nil {
+		return nil, err
+	}
+	return p, p.Check()
+}
+
+const selectOperations = "SELECT " + operationColumns + " FROM operations WHERE tenant = ? AND payment = ? ORDER BY place"
+
+func (c *conn) operations(of pay.Ref) (found []*pay.Operation, err error) {
+	q, err := c.stmt(selectOperations)
+	if err != nil {
+		return nil, err
+	}
+	q.text(of.Tenant).text(of.ID)
+	for q.next(&err) {
+		_, o := q.columnOperation()
+		found = append(found, o)
+	}
+	return found, err
+}
+
 const operationColumns = `tenant, payment, place, id, kind, amount, last, outcome, moved, gateway_id, action_url,
 	failure_code, decline_code, failure_message, parked, epoch,
 	attempt, exposed, owner, first_sent_at, sent_at, lease_until, stopped_at, resend_until, adrift, lookup_lag, in_flight,

@@ -198,3 +198,6 @@ func (s *stmt) view(i int32) []byte {
 	}
 	return memory(p, int(lib.Xsqlite3_column_bytes(s.c.tls, s.p, i)))
 }
+
+// name reads a row of one text.
+func (s *stmt) name() (string, error) { return s.columnText(0), nil }

@@ -61,7 +61,7 @@ func (c *conn) eachTenant(visit func(tenant string) (more bool, err error)) erro
 	tenant, more := "", true
 	for more {
 		var err error
-		if tenant, err = c.nextTenant(tenant); err != nil || tenant == "" {
+		if tenant, err = lookUp(c, selectNextTenant, (*stmt).name, tenant); err != nil || tenant == "" {
 			return err
 		}
 		if more, err = visit(tenant); err != nil {
@@ -69,19 +69,6 @@ func (c *conn) eachTenant(visit func(tenant string) (more bool, err error)) erro
 		}
 	}
 	return nil
-}
-
-func (c *conn) nextTenant(after string) (tenant string, err error) {
-	q, err := c.stmt(selectNextTenant)
-	if err != nil {
-		return "", err
-	}
-	q.text(after)
-	if !q.next(&err) {
-		return "", err
-	}
-	defer q.reset()
-	return q.columnText(0), nil
 }
 
 func findPayment(c *conn, ref pay.Ref) (*pay.Payment, error) {

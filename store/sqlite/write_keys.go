@@ -26,20 +26,22 @@ func (w *writer) putKey(r *once.Record) error {
 // putKeyRow writes the row of a key, and returns its number. An answer that the
 // version before had is dropped.
 func (w *writer) putKeyRow(r *once.Record) (num int64, err error) {
-	fp := writeFingerprint(r.Fingerprint)
 	if r.Version == 1 {
 		w.next.key++
-		_, err = w.insertKey.int(w.next.key).text(r.Key.ID).text(r.Key.Tenant).blob(fp[:]).
-			int(int64(r.State)).text(r.Operation).textOrNull(r.Resource).int(r.Attempt).
-			timeOrNull(r.LeaseUntil).time(r.CreatedAt).time(r.ExpiresAt).int(r.Replays).int(r.Version).exec()
+		_, err = w.insertKey.int(w.next.key).record(r).exec()
 		return w.next.key, err
 	}
-	num, err = w.updateKey.text(r.Key.ID).text(r.Key.Tenant).blob(fp[:]).
-		int(int64(r.State)).text(r.Operation).textOrNull(r.Resource).int(r.Attempt).
-		timeOrNull(r.LeaseUntil).time(r.CreatedAt).time(r.ExpiresAt).int(r.Replays).int(r.Version).returned()
-	if err != nil {
+	if num, err = w.updateKey.record(r).returned(); err != nil {
 		return 0, err
 	}
 	_, err = w.dropAnswer.int(num).exec()
 	return num, err
+}
+
+// record binds the row of a key, but for its number.
+func (s *stmt) record(r *once.Record) *stmt {
+	fp := writeFingerprint(r.Fingerprint)
+	return s.text(r.Key.ID).text(r.Key.Tenant).blob(fp[:]).
+		int(int64(r.State)).text(r.Operation).textOrNull(r.Resource).int(r.Attempt).
+		timeOrNull(r.LeaseUntil).time(r.CreatedAt).time(r.ExpiresAt).int(r.Replays).int(r.Version)
 }

@@ -159,9 +159,7 @@ func (w *writer) openAccount(a *ledger.Account) (num int64, err error) {
 	if _, err = w.floor(q, a.Floor).bool(a.Closed).metadata(a.Metadata).time(a.CreatedAt).exec(); err != nil {
 		return 0, err
 	}
-	b := &a.Balance
-	_, err = w.insertBalance.int(num).int(b.Posted).int(b.Outgoing).int(b.Incoming).
-		int(a.Entries).int(a.LastEntry).int(a.Version).exec()
+	_, err = w.insertBalance.int(num).balance(a).exec()
 	return num, err
 }
 
@@ -177,9 +175,13 @@ func (*writer) floor(q *stmt, f ledger.Floor) *stmt {
 }
 
 func (w *writer) putBalance(num int64, a *ledger.Account) error {
+	return one(w.updateBalance.int(num).balance(a).exec())
+}
+
+// balance binds the row of a balance, but for the account's number.
+func (s *stmt) balance(a *ledger.Account) *stmt {
 	b := &a.Balance
-	return one(w.updateBalance.int(num).int(b.Posted).int(b.Outgoing).int(b.Incoming).
-		int(a.Entries).int(a.LastEntry).int(a.Version).exec())
+	return s.int(b.Posted).int(b.Outgoing).int(b.Incoming).int(a.Entries).int(a.LastEntry).int(a.Version)
 }
 
 func (w *writer) putTransfer(t *ledger.Transfer) error {
