@@ -14,7 +14,7 @@ import (
 	"github.com/oncepay/oncepay/pay"
 )
 
-// More of tamperings: of payments.
+// Of payments, with their operations, transfers, orders and keys.
 var paymentTamperings = []tampering{
 	{"a payment says that it succeeded and did not", func(s *tables) (audit.Kind, string) {
 		p := s.payment(func(p *pay.Payment) bool { return p.Status == pay.Failed })
@@ -263,15 +263,8 @@ var paymentTamperings = []tampering{
 // paymentNumbers changes every number of payments that is money and that
 // something tells of, one at a time.
 func paymentNumbers(check func(string, *tables), original *tables) {
-	change := func(what string, at func(*tables) []*int64) {
-		for n := range at(original.clone()) {
-			s := original.clone()
-			*at(s)[n]++
-			check(fmt.Sprintf("number %d of %s is one more", n, what), s)
-		}
-	}
 	for i, p := range original.payments {
-		change(fmt.Sprintf("payment %d", i), func(s *tables) []*int64 {
+		everyNumber(check, original, fmt.Sprintf("payment %d", i), func(s *tables) []*int64 {
 			p := s.payments[i]
 			if p.Charge() == nil { // what it is about is nowhere else
 				return []*int64{&p.Captured, &p.Refunded}
@@ -279,7 +272,7 @@ func paymentNumbers(check func(string, *tables), original *tables) {
 			return []*int64{&p.Captured, &p.Refunded, &p.Amount, &p.Charge().Amount}
 		})
 		for j, o := range p.Operations {
-			change(fmt.Sprintf("operation %d of payment %d", j, i), func(s *tables) []*int64 {
+			everyNumber(check, original, fmt.Sprintf("operation %d of payment %d", j, i), func(s *tables) []*int64 {
 				moved := s.payments[i].Operations[j]
 				if o.Outcome == pay.Done && (o.Kind == pay.Authorize || o.Kind == pay.Void) { // no money has moved
 					return []*int64{&moved.Booked, &moved.Suspended}
