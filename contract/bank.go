@@ -69,23 +69,16 @@ var bytewise = cmp.FilterValues(func(a, b []byte) bool { return len(a) > 0 && le
 // committed yet. No command may be refused.
 func (b *bank) decide(commands ...ledger.Command) *engine.Changes {
 	b.Helper()
-	book := ledger.NewBook()
+	book := pay.NewBook()
 	for range 2 {
 		for _, c := range commands {
-			c.Needs(book)
+			c.Needs(book.Book)
 		}
-		rows, err := b.Load(b.ctx, engine.Need{Rows: book.Wanted()})
-		b.must(err)
-		for _, a := range rows.Accounts {
-			book.PutAccount(a)
-		}
-		for _, t := range rows.Transfers {
-			book.PutTransfer(t)
-		}
+		b.fill(book)
 	}
 	book.Reserve(b.reserve(int64(len(commands)) * ledger.EntriesPerCommand))
 	for _, c := range commands {
-		if _, err := c.Decide(book, ledger.Moment{Now: b.now, IDs: b.ids}); err != nil {
+		if _, err := c.Decide(book.Book, ledger.Moment{Now: b.now, IDs: b.ids}); err != nil {
 			b.Fatalf("%+v: %v", c, err)
 		}
 	}

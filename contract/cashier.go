@@ -79,23 +79,9 @@ func (b *bank) weigh(commands ...pay.Command) *engine.Changes {
 
 func (b *bank) fill(book *pay.Book) {
 	b.Helper()
-	rows, err := b.Load(b.ctx, engine.Need{Keys: book.WantedKeys(), Rows: book.Wanted(), Payments: book.WantedRows()})
+	rows, err := b.Load(b.ctx, engine.Wanted(book))
 	b.must(err)
-	for _, r := range rows.Keys {
-		book.PutKey(r)
-	}
-	for _, a := range rows.Accounts {
-		book.PutAccount(a)
-	}
-	for _, p := range rows.Payments {
-		book.PutPayment(p)
-	}
-	for _, f := range rows.References {
-		book.PutReference(f)
-	}
-	for _, n := range rows.Notices {
-		book.PutNotice(n)
-	}
+	rows.PutInto(book)
 }
 
 // pay decides and commits commands about payments, and returns the payments that

@@ -47,33 +47,11 @@ func (j *Job) needs(b *pay.Book) {
 // key is what is known of a job's key.
 func (b *batch) key(j *Job) once.Record { return b.book.Key(j.Request.Key) }
 
-// need returns what is to be loaded and was not asked for yet.
-func (b *batch) need() Need {
-	return Need{Keys: b.book.WantedKeys(), Rows: b.book.Wanted(), Payments: b.book.WantedRows()}
-}
-
 // fill takes in what was loaded. The jobs that asked may name more, now that
 // they see their rows: that is the second round, and there is no third. fill
 // returns those jobs.
 func (b *batch) fill(rows Rows) (asked []*Job) {
-	for _, r := range rows.Keys {
-		b.book.PutKey(r)
-	}
-	for _, a := range rows.Accounts {
-		b.book.PutAccount(a)
-	}
-	for _, t := range rows.Transfers {
-		b.book.PutTransfer(t)
-	}
-	for _, p := range rows.Payments {
-		b.book.PutPayment(p)
-	}
-	for _, f := range rows.References {
-		b.book.PutReference(f)
-	}
-	for _, n := range rows.Notices {
-		b.book.PutNotice(n)
-	}
+	rows.PutInto(b.book)
 	for _, j := range b.first {
 		j.needs(b.book)
 	}

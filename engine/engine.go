@@ -146,6 +146,33 @@ type Rows struct {
 	FirstEntry int64 // the first of the reserved sequence numbers, 0 if none was asked for
 }
 
+// Wanted is what a book names that was not asked for yet.
+func Wanted(b *pay.Book) Need {
+	return Need{Keys: b.WantedKeys(), Rows: b.Wanted(), Payments: b.WantedRows()}
+}
+
+// PutInto puts what was found into a book.
+func (r *Rows) PutInto(b *pay.Book) {
+	for _, k := range r.Keys {
+		b.PutKey(k)
+	}
+	for _, a := range r.Accounts {
+		b.PutAccount(a)
+	}
+	for _, t := range r.Transfers {
+		b.PutTransfer(t)
+	}
+	for _, p := range r.Payments {
+		b.PutPayment(p)
+	}
+	for _, f := range r.References {
+		b.PutReference(f)
+	}
+	for _, n := range r.Notices {
+		b.PutNotice(n)
+	}
+}
+
 // Changes is what a batch writes.
 type Changes struct {
 	At       time.Time // the store's clock: never before that of an earlier commit

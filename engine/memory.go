@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -107,7 +108,8 @@ func (m *Memory) Commit(_ context.Context, c *Changes) error {
 	return nil
 }
 
-// fence says whether every row is where c expects it.
+// fence says whether every row is where c expects it: one that is absent is at
+// version 0.
 func (m *Memory) fence(c *Changes) error {
 	for _, r := range c.Keys {
 		if m.keys[r.Key].Version != r.Version-1 {
@@ -115,20 +117,12 @@ func (m *Memory) fence(c *Changes) error {
 		}
 	}
 	for _, a := range c.Ledger.Accounts {
-		var version int64
-		if have := m.accounts[a.Ref]; have != nil {
-			version = have.Version
-		}
-		if version != a.Version-1 {
+		if cmp.Or(m.accounts[a.Ref], &ledger.Account{}).Version != a.Version-1 {
 			return ErrConflict
 		}
 	}
 	for _, t := range c.Ledger.Transfers {
-		var version int64
-		if have := m.transfers[t.Ref]; have != nil {
-			version = have.Version
-		}
-		if version != t.Version-1 {
+		if cmp.Or(m.transfers[t.Ref], &ledger.Transfer{}).Version != t.Version-1 {
 			return ErrConflict
 		}
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/oncepay/oncepay/pay"
@@ -48,11 +49,7 @@ func (m *paymentRows) fence(c *pay.Changes) error {
 		return nil
 	}
 	for _, p := range c.Payments {
-		var version int64
-		if have := m.payments[p.Ref]; have != nil {
-			version = have.Version
-		}
-		if version != p.Version-1 {
+		if cmp.Or(m.payments[p.Ref], &pay.Payment{}).Version != p.Version-1 {
 			return ErrConflict
 		}
 	}

@@ -207,7 +207,7 @@ func (s *Step) tick(now time.Time) {
 func (s *Step) pump() {
 	for !s.loading {
 		s.fillNext()
-		need := s.next.need()
+		need := Wanted(s.next.book)
 		if s.seqEnd-s.seq < int64(len(s.next.jobs))*ledger.EntriesPerCommand {
 			need.Entries = entryBlock
 		}
