@@ -194,6 +194,11 @@ func (x *exchange) readPayment() *pay.Payment {
 	if x.mistaken(x.query()) {
 		return nil
 	}
+	return x.payment()
+}
+
+// payment is readPayment for a request that has looked at its query itself.
+func (x *exchange) payment() *pay.Payment {
 	p, err := x.api.store.Payment(x.r.Context(), x.ref())
 	switch {
 	case err != nil:

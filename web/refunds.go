@@ -36,13 +36,7 @@ func (x *exchange) listRefunds() {
 	if x.mistaken(q) {
 		return
 	}
-	p, err := x.api.store.Payment(x.r.Context(), x.ref())
-	switch {
-	case err != nil:
-		x.failed("read a payment", err)
-	case p == nil:
-		x.refuse(notFound, "There is no such payment.")
-	default:
+	if p := x.payment(); p != nil {
 		list, err := refundsOf(p, page)
 		answerList(x, list, err, p.AppendRefund)
 	}
