@@ -96,7 +96,7 @@ func refused(status int, body []byte) error {
 // one, else this process. Close it after use.
 func openTeller(ctx context.Context, path string, log *slog.Logger) (teller, func() error, error) {
 	if !exists(path) {
-		return nil, nil, fmt.Errorf("there is no store at %s; name the right one with --store", path)
+		return nil, nil, noStore(path)
 	}
 	store, err := openStore(ctx, path, log)
 	switch {

@@ -16,11 +16,7 @@ the store afterwards. "oncepay serve" does the same when it starts.`,
 	settings := p.settings(cmd, "store")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := settings.load()
-		if err != nil {
-			return err
-		}
-		path, err := storePath(c.store)
+		c, path, err := settings.loadStore()
 		if err != nil {
 			return err
 		}

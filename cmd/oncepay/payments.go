@@ -118,11 +118,7 @@ func listTenant(ctx context.Context, r *sqlite.View, tenant string, f engine.Pay
 
 // reading lets do read the configured store, beside its owner.
 func (p *program) reading(ctx context.Context, s settings, do func(*sqlite.View) error) error {
-	c, err := s.load()
-	if err != nil {
-		return err
-	}
-	path, err := storePath(c.store)
+	_, path, err := s.loadStore()
 	if err != nil {
 		return err
 	}
@@ -409,11 +405,7 @@ type teller interface {
 // settling lets do work on a payment of the configured store, and shows what
 // came of it.
 func (p *program) settling(ctx context.Context, s settings, id string, asJSON bool, do func(teller) error) error {
-	c, err := s.load()
-	if err != nil {
-		return err
-	}
-	path, err := storePath(c.store)
+	c, path, err := s.loadStore()
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,15 @@ func (s settings) load() (config, error) {
 	return c, nil
 }
 
+// loadStore is load for a command that works on the store, whose file it names.
+func (s settings) loadStore() (c config, path string, err error) {
+	if c, err = s.load(); err != nil {
+		return c, "", err
+	}
+	path, err = storePath(c.store)
+	return c, path, err
+}
+
 // rawValue is a flag's value as it was typed. It is read with all the others,
 // so that a wrong one is reported in the same way wherever it came from.
 type rawValue struct {

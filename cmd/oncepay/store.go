@@ -37,17 +37,17 @@ func exists(path string) bool {
 	return !errors.Is(err, os.ErrNotExist)
 }
 
+func noStore(path string) error {
+	return fmt.Errorf("there is no store at %s; name the right one with --store", path)
+}
+
 // openKeyring opens what keeps the API keys: the store, or the server that owns
 // it. If there is no store it makes one, or fails unless anew. Close it after
 // use.
-func openKeyring(ctx context.Context, url string, anew bool, log *slog.Logger) (keyring, func() error, error) {
-	path, err := storePath(url)
-	if err != nil {
-		return nil, nil, err
-	}
+func openKeyring(ctx context.Context, path string, anew bool, log *slog.Logger) (keyring, func() error, error) {
 	if !exists(path) {
 		if !anew {
-			return nil, nil, fmt.Errorf("there is no store at %s; name the right one with --store", path)
+			return nil, nil, noStore(path)
 		}
 		log.Info("there was no store: a new one is made", "path", path)
 	}

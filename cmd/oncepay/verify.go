@@ -25,11 +25,7 @@ moment it began. Exit status 1 and a list if anything is off.`,
 	settings := p.settings(cmd, "store")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
-		c, err := settings.load()
-		if err != nil {
-			return err
-		}
-		path, err := storePath(c.store)
+		_, path, err := settings.loadStore()
 		if err != nil {
 			return err
 		}
