@@ -200,10 +200,11 @@ func (x *exchange) readPayment() *pay.Payment {
 // payment is readPayment for a request that has looked at its query itself.
 func (x *exchange) payment() *pay.Payment {
 	p, err := x.api.store.Payment(x.r.Context(), x.ref())
-	switch {
-	case err != nil:
+	if err != nil { // p may be a row that is broken
 		x.failed("read a payment", err)
-	case p == nil:
+		return nil
+	}
+	if p == nil {
 		x.refuse(notFound, "There is no such payment.")
 	}
 	return p

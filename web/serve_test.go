@@ -3,6 +3,7 @@ package web
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/oncepay/oncepay/access"
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/pay"
 )
 
 // Every address answers every method, with a problem where there is nothing.
@@ -211,6 +213,23 @@ func TestNothingInternalShows(t *testing.T) {
 		id := a.header.Get("Request-Id") // the log tells of the first one only
 		if told := strings.Contains(h.log.String(), "request="+id); told != (i == 0) || !strings.Contains(h.log.String(), "disk I/O error") {
 			t.Errorf("the log of %s: %s", id, h.log)
+		}
+	}
+}
+
+// damaged has rows that are broken, and says so.
+type damaged struct{ backing }
+
+func (damaged) Payment(_ context.Context, r pay.Ref) (*pay.Payment, error) {
+	return &pay.Payment{Ref: r, Amount: -1}, errors.New("the amount is negative")
+}
+
+func TestARowThatIsBrokenIsNotShown(t *testing.T) {
+	h := newHouseOn(t, damaged{engine.NewMemory()}, nil)
+	for _, path := range []string{"", "/timeline", "/refunds"} {
+		a := h.do("GET", "/v1/payments/pay_1"+path, "")
+		if a.status != 503 || a.code() != "store_unavailable" {
+			t.Errorf("%s: %v", path, a)
 		}
 	}
 }
