@@ -85,6 +85,19 @@ func BenchmarkTransfer(b *testing.B) {
 	})
 }
 
+// A transfer in a batch of its own: with nobody to share what a batch costs.
+func BenchmarkTransferAlone(b *testing.B) {
+	h := newHouseOn(b, engine.NewMemory(), nil)
+	openBenchAccounts(b, h)
+	c := newBenchCaller(b, h.API)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if status := c.post(strconv.Itoa(i)); status != 201 {
+			b.Fatal(status)
+		}
+	}
+}
+
 // The answer to a repeat, from memory.
 func BenchmarkReplay(b *testing.B) {
 	h := newHouseOn(b, engine.NewMemory(), nil)
