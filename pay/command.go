@@ -26,6 +26,7 @@ type Result struct {
 	Interim   bool       // there is no final answer yet: the payment is at work
 	Order     *Order     // to be carried out once all of it is durable
 	Answers   []Answer   // keys whose answer is now known
+	Review    string     // why a human must decide about Operation, or now the payment, since this command; "" if that is nothing new
 }
 
 // ResourceID is the id of what the command made or touched; "" if that is nothing.

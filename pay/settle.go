@@ -91,10 +91,17 @@ func (b *Book) settle(p *Payment, o *Operation, before Operation, m ledger.Momen
 		p.Charge().hint(m) // what could not be given up may have been taken
 	}
 	o.UpdatedAt = m.Now
+	status := p.Status
 	b.writePayment(p, m)
 	b.bookMoney(p, o, m)
 	if o.Kind == Refund && before.RefundStatus() != o.RefundStatus() {
 		b.emitRefund(p, o, m, o.RefundStatus())
+	}
+	switch {
+	case before.review() == "" && o.review() != "":
+		r.Review = o.review()
+	case status != NeedsReview && p.Status == NeedsReview:
+		r.Review = p.amiss()
 	}
 	r.Answers = b.release(p, o, m)
 	return r

@@ -63,6 +63,45 @@ func (p *Payment) contradicts() bool {
 	return p.clashes()
 }
 
+// Review says why a human must decide about the payment or a refund of it; "" if
+// none must.
+func (p *Payment) Review() string {
+	for _, o := range p.Operations {
+		if why := o.review(); why != "" {
+			return why
+		}
+	}
+	return p.amiss()
+}
+
+// amiss says why a human must decide about a payment each of whose operations is
+// clear, "" if none must.
+func (p *Payment) amiss() string {
+	switch {
+	case p.clashes():
+		return "the payment was given up and charged"
+	case p.exceeds():
+		return "more was captured than the payment is about"
+	}
+	return ""
+}
+
+// review says why a human must decide about the operation, "" if none must. No
+// word of it is a gateway's.
+func (o *Operation) review() string {
+	why := o.Parked
+	switch {
+	case why != "":
+	case o.Outcome != Conflict:
+		return ""
+	case o.Epoch > 0:
+		why = "the gateway contradicts what was decided"
+	default:
+		why = "the gateway contradicts itself"
+	}
+	return o.Kind.String() + ": " + why
+}
+
 // exceeds says whether the customer has paid more than the payment is about, and
 // has not got it back.
 func (p *Payment) exceeds() bool { return p.Captured-p.Refunded > p.Amount }

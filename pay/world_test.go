@@ -56,6 +56,7 @@ type world struct {
 	keys       map[once.Key]once.Record
 	answered   map[once.Key]int // how often each key was completed
 	orders     []*pay.Order     // that nobody has carried out
+	reviews    []string         // that were called for
 
 	commits   int                  // of anything
 	committed committed            // last
@@ -180,6 +181,9 @@ func (w *world) decide(t fataler, b *pay.Book, c pay.Command) outcome {
 			t.Fatalf("%T failed with no refusal: %v", c, err)
 		}
 		return outcome{refusal: refusal}
+	}
+	if r.Review != "" {
+		w.reviews = append(w.reviews, r.Review)
 	}
 	if r.Payment != nil {
 		r.Payment = r.Payment.Clone() // as it is after this command
@@ -324,6 +328,6 @@ func (w *world) clone() *world {
 	c.accounts, c.keys, c.answered = maps.Clone(w.accounts), maps.Clone(w.keys), maps.Clone(w.answered)
 	c.moves = maps.Clone(w.moves)
 	c.lines, c.events, c.entries = slices.Clip(w.lines), slices.Clip(w.events), slices.Clip(w.entries)
-	c.transfers, c.orders = slices.Clip(w.transfers), slices.Clip(w.orders)
+	c.transfers, c.orders, c.reviews = slices.Clip(w.transfers), slices.Clip(w.orders), slices.Clip(w.reviews)
 	return &c
 }

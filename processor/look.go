@@ -116,7 +116,7 @@ func (p *Processor) writeAll(ctx context.Context, d *desk, all []question) (agai
 		case o.Err != nil:
 			p.unrecorded(d, filings[i].Record, o.Err)
 		default:
-			d.count(filings[i], all[i].operation)
+			p.filed(d, filings[i], all[i].operation)
 		}
 		d.release(filings[i].Operation)
 	}

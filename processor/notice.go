@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/pay"
 )
 
@@ -33,12 +34,26 @@ func (p *Processor) Notice(ctx context.Context, gateway, tenant string, h http.H
 		return fmt.Errorf("%w: %s", ErrUntold, gateway)
 	}
 	n.Tenant, n.Gateway = tenant, gateway
-	take := pay.TakeNotice{Notice: n, Finding: finding, House: p.House()}
+	take := &taking{TakeNotice: pay.TakeNotice{Notice: n, Finding: finding, House: p.House()}}
 	if o := p.exec.Do(ctx, &engine.Job{Tenant: tenant, Payment: take}); o.Err != nil {
 		return fmt.Errorf("take a notice of %s: %w", gateway, o.Err)
 	}
 	d.meter.notices.Add(1)
+	p.callFor(d, take.review)
 	return nil
+}
+
+// taking is a TakeNotice that tells what came of it.
+type taking struct {
+	pay.TakeNotice
+	review review
+}
+
+// Decide is the TakeNotice's. It may be called again: the last time counts.
+func (t *taking) Decide(b *pay.Book, m ledger.Moment) (pay.Result, error) {
+	r, err := t.TakeNotice.Decide(b, m)
+	t.review = reviewOf(r)
+	return r, err
 }
 
 // read has the connector read a webhook: by the machine's clock, as its sender
@@ -64,15 +79,21 @@ func (p *Processor) match(ctx context.Context) {
 		return
 	}
 	var jobs []*engine.Job
+	var takings []*taking
 	house := p.House()
 	for _, n := range kept {
 		if terms, known := house.Gateways[n.Gateway]; known && !terms.Untold {
-			jobs = append(jobs, &engine.Job{Tenant: n.Tenant, Payment: pay.TakeNotice{Notice: n, Finding: n.Finding(), House: house}})
+			take := &taking{TakeNotice: pay.TakeNotice{Notice: n, Finding: n.Finding(), House: house}}
+			takings = append(takings, take)
+			jobs = append(jobs, &engine.Job{Tenant: n.Tenant, Payment: take})
 		}
 	}
 	p.meter.strange.Store(int64(len(kept) - len(jobs)))
-	for _, o := range p.exec.DoAll(ctx, jobs) {
-		if o.Err != nil && ctx.Err() == nil {
+	for i, o := range p.exec.DoAll(ctx, jobs) {
+		switch {
+		case o.Err == nil:
+			p.callFor(p.desks[takings[i].Gateway], takings[i].review)
+		case ctx.Err() == nil:
 			p.cfg.Log.Warn("a notice that was kept could not be taken; it is taken later", "err", o.Err)
 		}
 	}

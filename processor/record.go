@@ -14,7 +14,7 @@ import (
 // filing is a Record that tells what came of it.
 type filing struct {
 	pay.Record
-	parked  bool // it waits for a human
+	review  review
 	settled bool // its outcome is final
 }
 
@@ -22,9 +22,34 @@ type filing struct {
 func (f *filing) Decide(b *pay.Book, m ledger.Moment) (pay.Result, error) {
 	r, err := f.Record.Decide(b, m)
 	if err == nil {
-		f.parked, f.settled = r.Operation.Parked != "" || r.Operation.Outcome == pay.Conflict, r.Operation.Outcome.Final()
+		f.review, f.settled = reviewOf(r), r.Operation.Outcome.Final()
 	}
 	return r, err
+}
+
+// review is what a human must decide since a command. The zero value is nothing.
+type review struct {
+	pay.Ref
+	operation string
+	why       string
+}
+
+func reviewOf(r pay.Result) review {
+	if r.Review == "" {
+		return review{}
+	}
+	return review{r.Payment.Ref, r.Operation.ID, r.Review}
+}
+
+// callFor counts a review that is called for, if one is, and tells whoever runs
+// the server: nothing more happens until somebody decides.
+func (p *Processor) callFor(d *desk, r review) {
+	if r == (review{}) {
+		return
+	}
+	d.meter.parked.Add(1)
+	p.cfg.Log.Warn("a human must decide what became of a payment or refund",
+		"gateway", d.name, "tenant", r.Tenant, "payment", r.ID, "operation", r.operation, "why", r.why)
 }
 
 // record has r committed, however long that takes: what a gateway said must not
@@ -38,7 +63,7 @@ func (p *Processor) record(d *desk, r pay.Record, before *pay.Operation) error {
 		err := p.exec.Do(context.Background(), &engine.Job{Tenant: r.Tenant, Payment: f}).Err
 		switch {
 		case err == nil:
-			d.count(f, before)
+			p.filed(d, f, before)
 			return nil
 		case !busy(err):
 			p.unrecorded(d, r, err)

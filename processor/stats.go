@@ -53,15 +53,12 @@ func (m *meter) due(due []pay.Due, now time.Time) {
 	m.oldest.Store(int64(oldest))
 }
 
-// count counts what became of an operation.
-func (d *desk) count(f *filing, before *pay.Operation) {
-	wasParked := before.Parked != "" || before.Outcome == pay.Conflict
+// filed counts what became of an operation.
+func (p *Processor) filed(d *desk, f *filing, before *pay.Operation) {
 	if f.Gone || f.Lost {
 		d.meter.gone.Add(1)
 	}
-	if f.parked && !wasParked {
-		d.meter.parked.Add(1)
-	}
+	p.callFor(d, f.review)
 	if f.settled && !before.Outcome.Final() {
 		d.meter.settled.Add(1)
 	}

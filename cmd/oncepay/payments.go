@@ -141,25 +141,9 @@ func (p *program) printPayments(list []*pay.Payment, asJSON bool) error {
 	fmt.Fprintln(w, "ID\tTENANT\tSTATUS\tIN DOUBT\tAMOUNT\tREFERENCE\tCREATED\tWHY")
 	for _, m := range list {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", m.ID, m.Tenant, m.Status, yes(m.InDoubt), amount(m, m.Amount),
-			orDash(m.Reference), m.CreatedAt.UTC().Format(time.RFC3339), orDash(whyParked(m)))
+			orDash(m.Reference), m.CreatedAt.UTC().Format(time.RFC3339), orDash(m.Review()))
 	}
 	return w.Flush()
-}
-
-// whyParked is why a human must decide, "" if none must.
-func whyParked(m *pay.Payment) string {
-	for _, o := range m.Operations {
-		if o.Parked != "" {
-			return o.Kind.String() + ": " + o.Parked
-		}
-		if o.Outcome == pay.Conflict && o.Epoch > 0 {
-			return o.Kind.String() + ": the gateway contradicts what was decided"
-		}
-		if o.Outcome == pay.Conflict {
-			return o.Kind.String() + ": the gateway contradicts itself"
-		}
-	}
-	return ""
 }
 
 // amount is an amount of a payment as people write it.
@@ -197,7 +181,7 @@ func (r rawJSON) MarshalJSON() ([]byte, error) { return r, nil }
 // must decide.
 func paymentJSON(m *pay.Payment) rawJSON {
 	b := jcs.AppendString([]byte(`{"tenant":`), m.Tenant)
-	b = jcs.AppendOptional(append(b, `,"why":`...), whyParked(m))
+	b = jcs.AppendOptional(append(b, `,"why":`...), m.Review())
 	return append(append(b, ','), m.AppendJSON(nil)[1:]...)
 }
 
