@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/bulkhead"
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"github.com/failsafe-go/failsafe-go/ratelimiter"
+
 	"github.com/oncepay/oncepay/pay"
 )
 
@@ -24,6 +27,9 @@ type door struct {
 
 	breaker circuitbreaker.CircuitBreaker[any] // nil: off
 	trials  trials
+	log     *slog.Logger
+	why     reasons
+	failed  atomic.Pointer[string] // what came of the last send that had no usable answer
 
 	broken, full, fast string // why nothing is taken
 }
@@ -46,12 +52,42 @@ func newDoor(cfg Config) *door {
 	if !b.Off {
 		trials := uint(b.Trials)
 		d.trials.each = b.Trials
+		d.log, d.why = cfg.Log.With("gateway", cfg.Name), reasonsOf(b)
 		d.breaker = circuitbreaker.NewBuilder[any]().
 			WithFailureRateThreshold(b.Failures, uint(b.Sends), b.Period).
 			WithSuccessThresholdRatio(trials/2+1, trials).
-			WithDelay(b.Pause).Build()
+			WithDelay(b.Pause).
+			OnStateChanged(d.changed).Build()
 	}
 	return d
+}
+
+// reasons are why the breaker changes, for the log.
+type reasons struct{ opens, opensAgain, halfOpens, closes string }
+
+func reasonsOf(b Breaker) reasons {
+	most := b.Trials/2 + 1
+	return reasons{
+		opens:      fmt.Sprintf("%g%% or more of at least %d sends in %s had no usable answer", 100*b.Failures, b.Sends, b.Period),
+		opensAgain: fmt.Sprintf("fewer than %d of %d trials had a usable answer", most, b.Trials),
+		halfOpens:  fmt.Sprintf("it was open for %s or longer; %d sends a second show how the gateway is", b.Pause, b.Trials),
+		closes:     fmt.Sprintf("%d of %d trials had a usable answer", most, b.Trials),
+	}
+}
+
+// changed logs that the breaker has changed. The event's own numbers are not for
+// that: once it is open, other sends go on counting in them.
+func (d *door) changed(e circuitbreaker.StateChangedEvent) {
+	switch {
+	case e.NewState == circuitbreaker.ClosedState:
+		d.log.Info("the circuit breaker of a gateway has closed", "why", d.why.closes)
+	case e.NewState == circuitbreaker.HalfOpenState:
+		d.log.Info("the circuit breaker of a gateway is half-open", "why", d.why.halfOpens)
+	case e.OldState == circuitbreaker.HalfOpenState:
+		d.log.Warn("the circuit breaker of a gateway has opened again", "why", d.why.opensAgain, "last_failure", *d.failed.Load())
+	default:
+		d.log.Warn("the circuit breaker of a gateway has opened: nothing new is taken", "why", d.why.opens, "last_failure", *d.failed.Load())
+	}
 }
 
 // closed says why nothing new is taken, or "".
@@ -161,6 +197,7 @@ func (d *door) report(a Answer, f *pay.Finding) {
 	switch {
 	case d.breaker == nil, a.ours():
 	case f.Outcome == pay.Unknown && f.Reach != pay.Refused:
+		d.failed.Store(new(f.Detail))
 		d.breaker.RecordFailure()
 	default:
 		d.breaker.RecordSuccess()

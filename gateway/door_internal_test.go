@@ -12,7 +12,7 @@ import (
 // bad and good are what sends come to.
 var (
 	bad     = pay.Finding{Detail: "HTTP 500"}
-	dead    = pay.Finding{Reach: pay.NeverLeft}
+	dead    = pay.Finding{Reach: pay.NeverLeft, Detail: "the connection was refused"}
 	good    = pay.Finding{Outcome: pay.Done}
 	no      = pay.Finding{Outcome: pay.Declined}
 	refused = pay.Finding{Reach: pay.Refused}

@@ -35,6 +35,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -84,6 +85,11 @@ type Config struct {
 	Rate int
 
 	Breaker Breaker
+
+	// Log is told when the breaker opens, lets trials through, and closes.
+	//
+	// Defaults to slog.Default.
+	Log *slog.Logger
 }
 
 // Breaker says when a gateway is taken for broken.
@@ -116,6 +122,7 @@ func (c Config) withDefaults() Config {
 	c.Breaker.Period = cmp.Or(c.Breaker.Period, 30*time.Second)
 	c.Breaker.Pause = cmp.Or(c.Breaker.Pause, 5*time.Second)
 	c.Breaker.Trials = cmp.Or(c.Breaker.Trials, 5)
+	c.Log = cmp.Or(c.Log, slog.Default())
 	return c
 }
 

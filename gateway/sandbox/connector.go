@@ -50,7 +50,7 @@ func (c ConnectorConfig) withDefaults() ConnectorConfig {
 	c.Name = cmp.Or(c.Name, "sandbox")
 	c.Refresh = cmp.Or(c.Refresh, 15*time.Second)
 	c.Log = cmp.Or(c.Log, slog.Default())
-	c.Limits.Name, c.Limits.URL = c.Name, c.URL
+	c.Limits.Name, c.Limits.URL, c.Limits.Log = c.Name, c.URL, cmp.Or(c.Limits.Log, c.Log)
 	for _, f := range []*func(string) string{&c.NotifyURL, &c.Secret} {
 		if *f == nil {
 			*f = func(string) string { return "" }

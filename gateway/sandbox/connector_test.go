@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/oncepay/oncepay/gateway"
 	"github.com/oncepay/oncepay/gateway/sandbox"
 	"github.com/oncepay/oncepay/pay"
 	"github.com/oncepay/oncepay/webhook"
@@ -371,3 +373,24 @@ func TestConnectorUnderFaults(t *testing.T) {
 }
 
 func opName(i int) string { return "att_" + string(rune('a'+i/10)) + string(rune('0'+i%10)) }
+
+// What its calls have to tell goes where the connector tells what it has to.
+func TestConnectorTellsOfItsBreaker(t *testing.T) {
+	h := open(t, sandbox.Config{})
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			http.Error(w, "down", http.StatusInternalServerError)
+			return
+		}
+		h.ServeHTTP(w, r)
+	}))
+	defer front.Close()
+	var log bytes.Buffer
+	c := connect(t, sandbox.ConnectorConfig{
+		URL: front.URL, Name: "shop", Log: slog.New(slog.NewTextHandler(&log, nil)), Limits: gateway.Config{Breaker: gateway.Breaker{Sends: 1}},
+	})
+	c.Send(t.Context(), call("att_1", "pm_ok"))
+	if got := log.String(); !strings.Contains(got, "has opened") || !strings.Contains(got, "gateway=shop") || !strings.Contains(got, `last_failure="HTTP 500"`) {
+		t.Errorf("it says %q", got)
+	}
+}
