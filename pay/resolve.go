@@ -53,7 +53,7 @@ func (c ResolvePayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 	}
 	before := *o
 	c.decide(p, o)
-	b.note(p, m, "resolved", o, c.as()+": "+c.Evidence).Actor = c.Actor
+	b.note(p, m, "resolved", o, c.As()+": "+c.Evidence).Actor = c.Actor
 	r := b.settle(p, o, before, m, c.House)
 	r.Verb = ToResolve
 	b.Emit(m, p.Tenant, "payment.resolved", p.ID, p.AppendJSON(make([]byte, 0, usualJSON)))
@@ -71,12 +71,28 @@ func (c ResolvePayment) arrivesBy(p *Payment, o *Operation) time.Time {
 	return ended.Add(c.House.Gateways[p.Gateway].Contract.towards(o).InFlight)
 }
 
-// as is what was decided, in the words that it was asked in.
-func (c ResolvePayment) as() string {
+// As is what was decided, in the words that it was asked in.
+func (c ResolvePayment) As() string {
 	if c.Happened {
 		return "captured"
 	}
 	return "absent"
+}
+
+// Resolution is a ResolvePayment that notes which operation was decided, for
+// whoever asked and named none.
+type Resolution struct {
+	ResolvePayment
+	Decided string // id of the operation; "" if nothing was
+}
+
+// Decide is the ResolvePayment's. It may be called again: the last time counts.
+func (r *Resolution) Decide(b *Book, m ledger.Moment) (Result, error) {
+	done, err := r.ResolvePayment.Decide(b, m)
+	if r.Decided = ""; err == nil {
+		r.Decided = done.Operation.ID
+	}
+	return done, err
 }
 
 // decide makes the decision what is known. Of a payment that was given up and

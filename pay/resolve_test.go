@@ -276,3 +276,18 @@ func TestAResolvedFailureSaysSo(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// Whoever asked reads which operation was decided, by the last time that it was.
+func TestAResolutionSaysWhatItDecided(t *testing.T) {
+	w := newWorld(prompt)
+	p := ways["needs_review"](t, w)
+	r := &pay.Resolution{ResolvePayment: w.resolve(p, true)}
+	w.do(t, r)
+	if want := w.last(p).ID; r.Decided != want {
+		t.Errorf("it decided %q, want %q", r.Decided, want)
+	}
+	w.refuse(t, r, ledger.StateConflict, "")
+	if r.Decided != "" {
+		t.Errorf("it was refused, and decided %q", r.Decided)
+	}
+}

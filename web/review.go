@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/oncepay/oncepay/internal/jcs"
@@ -84,5 +85,12 @@ func readResolvePayment(f *form, a asked, body jcs.Value) pay.Command {
 		}
 	}
 	f.require(body, "as", "evidence")
-	return c
+	return &pay.Resolution{ResolvePayment: c}
+}
+
+// LogResolved tells the log who decided what. What the decision rests on is in the
+// payment's timeline, and not for a log.
+func LogResolved(log *slog.Logger, r *pay.Resolution) {
+	log.Info("a payment in doubt was resolved",
+		"tenant", r.Tenant, "payment", r.ID, "operation", r.Decided, "as", r.As(), "actor", r.Actor)
 }

@@ -56,6 +56,9 @@ func (x *exchange) payOutcome(o *order, came engine.Outcome) engine.Outcome {
 	if came.Err == nil && came.Answer.Status == 0 {
 		came.Answer = o.instead
 	}
+	if r, ok := o.Payment.(*pay.Resolution); ok && came.Err == nil && r.Decided != "" {
+		LogResolved(x.api.log, r)
+	}
 	x.countPayment(came, o.op.verb)
 	return came
 }

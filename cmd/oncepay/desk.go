@@ -51,11 +51,15 @@ func (d *desk) ResolvePayment(ctx context.Context, id string, how decision) erro
 	if m.Operation(id) != nil && how.Operation == "" {
 		how.Operation = id
 	}
-	o := d.executor.Do(ctx, &engine.Job{Tenant: m.Tenant, Payment: pay.ResolvePayment{
+	r := &pay.Resolution{ResolvePayment: pay.ResolvePayment{
 		Ref: m.Ref, Operation: how.Operation, Happened: how.As == "captured", Evidence: how.Evidence, Actor: how.Actor,
-	}})
-	if o.Err != nil {
+	}}
+	o := d.executor.Do(ctx, &engine.Job{Tenant: m.Tenant, Payment: r})
+	switch {
+	case o.Err != nil:
 		return d.plain("resolve", id, o.Err)
+	case r.Decided != "":
+		web.LogResolved(d.log, r)
 	}
 	return refused(o.Answer.Status, o.Answer.Body)
 }
