@@ -98,6 +98,10 @@ type Payments interface {
 	// operators, never for clients.
 	Doubtful(ctx context.Context, p engine.Page) (engine.List[*pay.Payment], error)
 
+	// CountDoubts counts what is in doubt and what needs a review, each up to most:
+	// for operators, so often that it must cost little.
+	CountDoubts(ctx context.Context, most int) (engine.Doubts, error)
+
 	// Lines returns a payment's timeline in the order in which it was written: of
 	// more than engine.MaxLines lines the first half of so many and the last half.
 	// None if there is no such payment.

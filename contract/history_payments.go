@@ -128,6 +128,9 @@ func (h *history) readPaymentList(tenant string, f engine.PaymentFilter, p engin
 }
 
 func (h *history) readDoubtful(p engine.Page) {
+	doubts, err := h.store.CountDoubts(context.Background(), p.Limit)
+	h.must(err)
+	h.write("  %+v", doubts)
 	readList(h, func(p engine.Page) (engine.List[*pay.Payment], error) {
 		return h.store.Doubtful(context.Background(), p)
 	}, p, h.writePayment)

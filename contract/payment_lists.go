@@ -19,6 +19,7 @@ var paymentLists = []promise{
 	{"a list goes on where payments have left it", listsGoOn},
 	{"bounds in time leave out payments of the moment itself", paymentBoundsAreOpen},
 	{"payments in doubt are listed for every tenant", doubtfulOfAll},
+	{"what is in doubt is counted for every tenant, up to a most", doubtIsCounted},
 	{"a cursor that is none of this list of payments' is refused", badPaymentCursors},
 	{"a payment is found by any of its operations", paymentsByOperation},
 }
@@ -253,6 +254,42 @@ func doubtfulOfAll(b *bank) {
 		got = append(got, p.Tenant+p.ID)
 	}
 	b.same("payments in doubt", want, got)
+}
+
+func doubtIsCounted(b *bank) {
+	count := func(most int) engine.Doubts {
+		b.Helper()
+		d, err := b.CountDoubts(b.ctx, most)
+		b.must(err)
+		return d
+	}
+	b.same("of nothing", engine.Doubts{}, count(10))
+	made := []*pay.Payment{}
+	for i := range 8 {
+		p := b.plain(func(p *pay.Payment) {
+			p.Tenant = []string{tenant, "other"}[i%2]
+			b.in(p, []pay.Status{pay.Succeeded, pay.Processing, pay.NeedsReview, pay.NeedsReview}[i%4], i == 1)
+		})
+		if i == 0 {
+			b.operation(p, pay.Refund, func(o *pay.Operation) { o.Parked = "nobody knows" })
+			b.operation(p, pay.Refund, func(o *pay.Operation) { o.Outcome, o.Moved = pay.Conflict, 10 })
+			b.show(p)
+		}
+		b.must(b.Commit(b.ctx, b.payments(p.Clone())))
+		made = append(made, p)
+	}
+	b.same("doubts", engine.Doubts{Payments: 6, Reviews: 4, Refunds: 2}, count(100))
+	b.same("doubts, up to 3", engine.Doubts{Payments: 3, Reviews: 3, Refunds: 2}, count(3))
+	b.same("doubts, up to 1", engine.Doubts{Payments: 1, Reviews: 1, Refunds: 1}, count(1))
+	for _, p := range made {
+		for _, o := range p.Operations {
+			o.Outcome, o.Moved, o.Parked, o.Exposed = pay.Declined, 0, "", false
+		}
+		p.Version++
+		b.show(p)
+		b.must(b.Commit(b.ctx, b.payments(p)))
+	}
+	b.same("doubts, after all were settled", engine.Doubts{}, count(100))
 }
 
 func badPaymentCursors(b *bank) {

@@ -60,6 +60,27 @@ func (m *Memory) Doubtful(_ context.Context, p Page) (List[*pay.Payment], error)
 	return m.payments.list("payments in doubt", func(x *pay.Payment) bool { return x.InDoubt }, p)
 }
 
+// CountDoubts counts what is in doubt and what needs a review, each up to most.
+func (m *Memory) CountDoubts(_ context.Context, most int) (Doubts, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var d Doubts
+	for _, p := range m.payments.payments {
+		if p.InDoubt {
+			d.Payments++
+		}
+		if p.Status == pay.NeedsReview {
+			d.Reviews++
+		}
+		for _, o := range p.Operations {
+			if o.Kind == pay.Refund && o.RefundStatus() == "needs_review" {
+				d.Refunds++
+			}
+		}
+	}
+	return Doubts{min(d.Payments, most), min(d.Reviews, most), min(d.Refunds, most)}, nil
+}
+
 func (m *paymentRows) list(name string, keep func(*pay.Payment) bool, p Page) (List[*pay.Payment], error) {
 	rows := make([]*pay.Payment, len(m.made))
 	for i, ref := range m.made {

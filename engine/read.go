@@ -43,6 +43,13 @@ type PaymentFilter struct {
 	InDoubt   *bool
 }
 
+// Doubts is how much is in doubt now, of every tenant.
+type Doubts struct {
+	Payments int // that are in doubt
+	Reviews  int // payments that need a review
+	Refunds  int // refunds that do
+}
+
 // MaxLines is how many lines of a payment's timeline are read at most: the first
 // half and the last half of so many. What lies between them is one thing over
 // and over: checks of a gateway that does not know.

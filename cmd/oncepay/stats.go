@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"maps"
+	"time"
 
 	"github.com/oncepay/oncepay/gateway"
 	"github.com/oncepay/oncepay/processor"
 	"github.com/oncepay/oncepay/web"
 )
 
-// stats are what the gateways and the processor have counted, for /metrics.
+// stats are what the gateways and the processor have counted, and what is in doubt,
+// for /metrics.
 func (s *server) stats() (all []web.Stat) {
 	counted := s.processor.Stats()
 	all = append(all,
@@ -16,6 +19,7 @@ func (s *server) stats() (all []web.Stat) {
 		web.Stat{Name: "payments_stranded", Help: "Operations that are due at a gateway that is not configured, or has not said what it promises.",
 			Value: float64(counted.Strangers)},
 	)
+	all = append(all, s.doubts()...)
 	for name, g := range counted.Gateways {
 		all = append(all, processorStats(name, g)...)
 	}
@@ -25,6 +29,29 @@ func (s *server) stats() (all []web.Stat) {
 		}
 	}
 	return all
+}
+
+// Limits of what a look at /metrics costs.
+const (
+	mostCounted = 100_000     // of what is in doubt: more is an outage, whatever the number
+	countTime   = time.Second // is waited for the store
+)
+
+// doubts are how much is in doubt now. What cannot be counted is left out: 0 would
+// say that all is well.
+func (s *server) doubts() []web.Stat {
+	ctx, cancel := context.WithTimeout(context.Background(), countTime)
+	defer cancel()
+	d, err := s.store.CountDoubts(ctx, mostCounted)
+	if err != nil {
+		s.log.Warn("what is in doubt could not be counted, and is not in /metrics", "err", err)
+		return nil
+	}
+	return []web.Stat{
+		{Name: "payments_in_doubt", Help: "Payments that are in doubt now, up to 100,000.", Value: float64(d.Payments)},
+		{Name: "payments_needs_review", Help: "Payments that a human must decide now, up to 100,000.", Value: float64(d.Reviews)},
+		{Name: "refunds_needs_review", Help: "Refunds that a human must decide now, up to 100,000.", Value: float64(d.Refunds)},
+	}
 }
 
 // processorStats are what became of the operations of a gateway.

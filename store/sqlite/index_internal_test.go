@@ -33,6 +33,9 @@ func TestReadsGoAlongTheirIndexes(t *testing.T) {
 		listByStatus:        "payments_by_status (tenant=? AND status=? AND id>? AND id<?)",
 		listInDoubt:         "payments_in_doubt (tenant=? AND in_doubt=? AND id>? AND id<?)",
 		listDoubtful:        "payments_doubtful (in_doubt=? AND (id,tenant)<(?,?))",
+		countInDoubt:        "COVERING INDEX payments_doubtful (in_doubt=?)",
+		countReviews:        "COVERING INDEX payments_in_review (status=?)",
+		countRefunds:        "COVERING INDEX refunds_in_review (kind=?)",
 		madePayments.first:  "PRIMARY KEY (tenant=? AND id>?)",
 		firstLines:          "PRIMARY KEY (tenant=? AND payment=?)",
 		lastLines:           "PRIMARY KEY (tenant=? AND payment=?)",
@@ -45,7 +48,7 @@ func TestReadsGoAlongTheirIndexes(t *testing.T) {
 		selectReference:     "PRIMARY KEY (tenant=? AND reference=?)",
 		updateKey:           "(key=? AND tenant=?)",
 	} {
-		plan := planOf(t, s.w.c, sql)
+		plan := strings.ReplaceAll(planOf(t, s.w.c, sql), "SCAN (subquery-1)", "") // what an index was read for
 		if !strings.Contains(plan, index) || strings.Contains(plan, "SCAN") || strings.Contains(plan, "TEMP B-TREE") {
 			t.Errorf("%s\nis read by %s", sql, plan)
 		}

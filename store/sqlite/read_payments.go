@@ -115,6 +115,34 @@ func paymentsOf(q *stmt, place func(*pay.Payment) string) rows[*pay.Payment] {
 	}
 }
 
+// Each of these reads an index that has what is counted and nothing else.
+const (
+	countInDoubt = `SELECT count(*) FROM (SELECT 1 FROM payments INDEXED BY payments_doubtful WHERE in_doubt = 1 LIMIT ?)`
+	countReviews = `SELECT count(*) FROM (SELECT 1 FROM payments INDEXED BY payments_in_review WHERE status = 8 LIMIT ?)`
+	countRefunds = `SELECT count(*) FROM (SELECT 1 FROM operations INDEXED BY refunds_in_review
+		WHERE kind = 5 AND (parked IS NOT NULL OR outcome = 4) LIMIT ?)`
+)
+
+// CountDoubts counts what is in doubt and what needs a review, each up to most.
+func (p *pool) CountDoubts(ctx context.Context, most int) (d engine.Doubts, err error) {
+	err = p.read(ctx, func(c *conn) error {
+		for sql, n := range map[string]*int{countInDoubt: &d.Payments, countReviews: &d.Reviews, countRefunds: &d.Refunds} {
+			q, err := c.stmt(sql)
+			if err != nil {
+				return err
+			}
+			for q.int(int64(most)); q.next(&err); {
+				*n = int(q.columnInt(0))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return d, wrap("doubts", err)
+}
+
 const listDoubtful = "SELECT " + paymentColumns + ` FROM payments
 	WHERE in_doubt = 1 AND (id, tenant) < (?1, ?2) ORDER BY id DESC, tenant DESC`
 

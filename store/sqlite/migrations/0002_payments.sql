@@ -39,6 +39,9 @@ CREATE INDEX payments_by_status ON payments (tenant, status, id);
 CREATE INDEX payments_in_doubt ON payments (tenant, in_doubt, id) WHERE in_doubt = 1;
 CREATE INDEX payments_doubtful ON payments (in_doubt, id, tenant) WHERE in_doubt = 1;
 
+-- And these, with what a human must decide: they are counted often.
+CREATE INDEX payments_in_review ON payments (status) WHERE status = 8;
+
 CREATE TABLE operations (
   tenant          TEXT NOT NULL,
   payment         TEXT NOT NULL,
@@ -90,6 +93,7 @@ CREATE TABLE operations (
 
 CREATE INDEX operations_due ON operations (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX operations_at_gateway ON operations (tenant, gateway_id) WHERE gateway_id IS NOT NULL;
+CREATE INDEX refunds_in_review ON operations (kind, outcome, parked) WHERE kind = 5 AND (parked IS NOT NULL OR outcome = 4);
 
 CREATE TABLE payment_references (
   tenant    TEXT NOT NULL,
