@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/oncepay/oncepay/engine"
@@ -100,45 +102,66 @@ func TestTheTimelineOfAPaymentThatWasOnlyMade(t *testing.T) {
 	}
 }
 
-// A list of refunds is read page by page to its end, and shows each once.
+// A list of refunds is read page by page to its end, newest first, and shows each
+// once, also between two times: it is a list like any other.
 func TestPagesOfRefunds(t *testing.T) {
-	h := newHouse(t, nil)
-	id := h.makePayment("k", confirmed("pm_ok"))
-	for i := range 7 {
-		if a := h.post(fmt.Sprint(i), "/v1/payments/"+id+"/refunds", `{"amount":1}`); a.status != 201 {
-			t.Fatal(a)
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil)
+		id := h.makePayment("k", confirmed("pm_ok"))
+		var newest, times []string
+		for i := range 3 {
+			time.Sleep(time.Second)
+			a := h.post(fmt.Sprint(i), "/v1/payments/"+id+"/refunds", `{"amount":1}`)
+			var made struct {
+				ID        string
+				CreatedAt string `json:"created_at"`
+			}
+			if err := json.Unmarshal([]byte(a.body), &made); err != nil || a.status != 201 {
+				t.Fatal(a, err)
+			}
+			newest, times = append([]string{made.ID}, newest...), append(times, made.CreatedAt)
 		}
-	}
-	var ids []string
-	for next := "?limit=3"; next != "" && len(ids) <= 7; {
-		a := h.do("GET", "/v1/payments/"+id+"/refunds"+next, "")
+		for query, want := range map[string][]string{
+			"":                            newest,
+			"&created_after=" + times[0]:  newest[:2],
+			"&created_before=" + times[2]: newest[1:],
+			"&created_after=" + times[0] + "&created_before=" + times[2]: newest[1:2],
+			"&created_after=" + times[2]:                                 nil,
+			"&created_before=" + times[0]:                                nil,
+		} {
+			for limit := 1; limit <= 4; limit++ {
+				got := h.refundPages(id, fmt.Sprintf("?limit=%d", limit)+query, limit)
+				if !slices.Equal(got, want) {
+					t.Errorf("%d at once, %q: got %v, want %v", limit, query, got, want)
+				}
+			}
+		}
+	})
+}
+
+// refundPages reads all pages of a list of refunds, each full but for the last.
+func (h *house) refundPages(payment, query string, limit int) (ids []string) {
+	h.t.Helper()
+	for next := query; next != "" && len(ids) <= 10; {
+		a := h.do("GET", "/v1/payments/"+payment+"/refunds"+next, "")
 		var page struct {
 			Data []struct{ ID string }
-			Next string `json:"next_cursor"`
+			Next *string `json:"next_cursor"`
 		}
 		if err := json.Unmarshal([]byte(a.body), &page); err != nil {
-			t.Fatal(err)
+			h.t.Fatal(a, err)
 		}
 		for _, r := range page.Data {
 			ids = append(ids, r.ID)
 		}
-		if next = ""; page.Next != "" {
-			next = "?limit=3&cursor=" + page.Next
+		if next = ""; page.Next != nil {
+			next = query + "&cursor=" + *page.Next
+		}
+		if full := len(page.Data) == limit; len(page.Data) > limit || !full && page.Next != nil {
+			h.t.Errorf("%s: a page has %d of %d, and the next is at %v", query, len(page.Data), limit, page.Next)
 		}
 	}
-	for i := 1; i < len(ids); i++ {
-		if ids[i] >= ids[i-1] {
-			t.Errorf("%s comes before %s", ids[i-1], ids[i])
-		}
-	}
-	if len(ids) != 7 {
-		t.Errorf("got %v, want 7 ids", ids)
-	}
-	for query, want := range map[string]int{"created_after=2999-01-01T00:00:00Z": 0, "created_before=2020-01-01T00:00:00Z": 0, "created_after=2020-01-01T00:00:00Z": 7} {
-		if a := h.do("GET", "/v1/payments/"+id+"/refunds?"+query, ""); strings.Count(a.body, `"id":"re_`) != want {
-			t.Errorf("%s: %s", query, a.body)
-		}
-	}
+	return ids
 }
 
 // Payments are counted by what was asked and what came of it, repeats aside; and
