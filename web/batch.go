@@ -27,7 +27,7 @@ func (x *exchange) batch() {
 		x.invalid(issues)
 		return
 	}
-	most := readWait(x.r.Header)
+	most := x.keepsTo()
 	results := make([]engine.Outcome, len(items))
 	jobs, places := x.orders(items, s, most == 0, results)
 	p := x.api.wait(x.r.Context(), cmp.Or(most, DefaultWait))

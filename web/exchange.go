@@ -59,6 +59,16 @@ func (x *exchange) expires(at time.Time) {
 	x.set("Idempotency-Expires", at.UTC().Format(jcs.TimeFormat))
 }
 
+// keepsTo returns how long the request waits at most, and tells the client so if it
+// has asked for that.
+func (x *exchange) keepsTo() time.Duration {
+	most, asked := readWait(x.r.Header)
+	if asked {
+		x.set("Preference-Applied", "wait="+strconv.Itoa(int(most/time.Second)))
+	}
+	return most
+}
+
 // send answers.
 func (x *exchange) send(a once.Answer) {
 	for _, f := range a.Header {

@@ -43,7 +43,7 @@ func (x *exchange) execute(op *operation) {
 	if o == nil {
 		return
 	}
-	most := readWait(x.r.Header)
+	most := x.keepsTo()
 	o.NoWait = most == 0
 	came := x.do(&o.Job, most)
 	if op.pay != nil {

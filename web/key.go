@@ -51,8 +51,9 @@ func parseKey(s string) (string, *keyMistake) {
 
 // readWait returns how long a duplicate waits for the first request's answer,
 // as Prefer: wait (RFC 7240, section 4.3) has it. The first preference of the
-// name counts; one that is not understood is ignored, as all preferences are.
-func readWait(h http.Header) time.Duration {
+// name counts; one that is not understood is ignored, as all preferences are: then
+// nothing was asked for.
+func readWait(h http.Header) (most time.Duration, asked bool) {
 	for _, line := range h["Prefer"] {
 		for preference := range strings.SplitSeq(line, ",") {
 			name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
@@ -62,10 +63,10 @@ func readWait(h http.Header) time.Duration {
 			value, _, _ = strings.Cut(value, ";") // its parameters
 			seconds, err := strconv.ParseUint(strings.Trim(value, " \t\""), 10, 31)
 			if err != nil {
-				return DefaultWait
+				return DefaultWait, false
 			}
-			return min(time.Duration(seconds)*time.Second, MaxWait)
+			return min(time.Duration(seconds)*time.Second, MaxWait), true
 		}
 	}
-	return DefaultWait
+	return DefaultWait, false
 }

@@ -145,7 +145,7 @@ func (x *exchange) confirm() {
 	if x.hasQuery() || !x.emptyBody() {
 		return
 	}
-	a, most := x.ask(""), readWait(x.r.Header)
+	a, most := x.ask(""), x.keepsTo()
 	p := x.api.wait(x.r.Context(), cmp.Or(most, DefaultWait))
 	defer p.giveBack()
 	job := &engine.Job{Tenant: a.Tenant, RequestID: x.id, Payment: pay.ConfirmPayment{Ask: a.Ask, Ref: a.Ref}}

@@ -21,8 +21,10 @@ func (x *exchange) check() {
 	if o == nil {
 		return
 	}
-	most := readWait(x.r.Header)
-	o.NoWait = most == 0
+	most := x.keepsTo()
+	if o.NoWait = most == 0; o.NoWait {
+		x.Header().Del("Preference-Applied") // the gateway is waited for all the same
+	}
 	show := o.Payment
 	o.Payment = held{key: o.Request.Key}
 	came := x.do(&o.Job, most)

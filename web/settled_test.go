@@ -95,9 +95,14 @@ func (h *house) narrow(n int) {
 // How long a request waits for the gateway is its own choice, up to a minute;
 // then it is told how the payment is by then.
 func TestWaitingForAGateway(t *testing.T) {
-	for prefer, want := range map[string]time.Duration{
-		"": 10 * time.Second, "wait=0": 0, "wait=1": time.Second, "wait=5": 5 * time.Second, "wait=3600": time.Minute, "wait=soon": 10 * time.Second,
+	for prefer, row := range map[string]struct {
+		want    time.Duration
+		applied string
+	}{
+		"": {10 * time.Second, ""}, "wait=0": {0, "wait=0"}, "wait=1": {time.Second, "wait=1"}, "wait=5": {5 * time.Second, "wait=5"},
+		"wait=3600": {time.Minute, "wait=60"}, "wait=soon": {10 * time.Second, ""},
 	} {
+		want := row.want
 		for _, verb := range []string{"create", "confirm"} {
 			t.Run(verb+" "+prefer, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -118,6 +123,9 @@ func TestWaitingForAGateway(t *testing.T) {
 						if a.header.Get("Retry-After") == "" || a.header.Get("Location") == "" || a.header.Get("Idempotency-Replayed") != "" ||
 							(a.header.Get("Idempotency-Expires") == "") != (verb == "confirm") {
 							t.Errorf("its header is %v", a.header)
+						}
+						if got := a.header.Get("Preference-Applied"); got != row.applied {
+							t.Errorf("it says that it kept to %q, want %q", got, row.applied)
 						}
 					}
 					if sends := h.till.sent(); sends != 1 {
@@ -322,6 +330,43 @@ func TestAKeyIsCheckedOnce(t *testing.T) {
 		}
 		if a := h.post("f", "/v1/payments/"+h.makePayment("p", paymentBody("", ""))+"/check", ""); a.status != 200 {
 			t.Errorf("a payment that was never sent: %v", a)
+		}
+	})
+}
+
+// A client that says how long it waits is told that this is kept to, wherever
+// somebody would have waited; and nowhere else.
+func TestWhatIsKeptToIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil)
+		h.open()
+		made := h.makePayment("made", paymentBody("", ""))
+		for _, row := range []struct {
+			sentence, method, target, body, prefer string
+			key                                    string
+			status                                 int
+			applied                                string
+		}{
+			{"what was done", "POST", "/v1/transfers", transferBody("1"), "wait=5", "a", 201, "wait=5"},
+			{"a repeat", "POST", "/v1/transfers", transferBody("1"), "wait=7", "a", 201, "wait=7"},
+			{"another request with its key", "POST", "/v1/transfers", transferBody("2"), "wait=7", "a", 422, "wait=7"},
+			{"what was refused for its state", "POST", "/v1/payments/" + made + "/capture", "", "wait=5", "b", 409, "wait=5"},
+			{"what was declined", "POST", "/v1/payments", confirmed("pm_declined"), "WAIT = 5", "c", 402, "wait=5"},
+			{"what does not exist", "POST", "/v1/transfers/tr_1/post", "", "wait=5", "d", 404, "wait=5"},
+			{"a body that is wrong, whose key is looked up", "POST", "/v1/transfers", "{}", "wait=5", "e", 422, "wait=5"},
+			{"a batch", "POST", "/v1/transfers/batch", `{"transfers":[{"idempotency_key":"f"}]}`, "wait=5", "", 200, "wait=5"},
+			{"a decision", "POST", "/v1/payments/" + made + "/resolve", `{"as":"absent","evidence":"x"}`, "wait=5", "g", 409, "wait=5"},
+			{"a check", "POST", "/v1/payments/" + made + "/check", "", "wait=5", "h", 200, "wait=5"},
+			{"a check that waits for its gateway all the same", "POST", "/v1/payments/" + made + "/check", "", "wait=0", "i", 200, ""},
+			{"a client that asks for something else", "POST", "/v1/transfers", transferBody("1"), "return=minimal", "j", 201, ""},
+			{"a request without a key", "POST", "/v1/transfers", transferBody("1"), "wait=5", "", 400, ""},
+			{"a body that is no JSON", "POST", "/v1/transfers", "{", "wait=5", "k", 400, ""},
+			{"what waits for nobody", "GET", "/v1/payments/" + made, "", "wait=5", "", 200, ""},
+		} {
+			a := h.do(row.method, row.target, row.body, "Prefer", row.prefer, "Idempotency-Key", row.key)
+			if got := a.header.Get("Preference-Applied"); a.status != row.status || got != row.applied {
+				t.Errorf("%s: got %d, kept to %q; want %d, %q: %s", row.sentence, a.status, got, row.status, row.applied, a.body)
+			}
 		}
 	})
 }
