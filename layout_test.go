@@ -14,6 +14,7 @@ const module = "github.com/oncepay/oncepay/"
 // the order of their floors: imports go down only.
 var layout = map[string][]string{
 	// core: the standard library and each other
+	"internal/card": {},
 	"internal/id":   {},
 	"internal/jcs":  {},
 	"internal/rows": {},
@@ -34,7 +35,7 @@ var layout = map[string][]string{
 	"gateway/sandbox": {"gateway", "internal/id", "internal/jcs", "money", "pay", "webhook"},
 
 	// faces
-	"web": {"access", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay", "webhook"},
+	"web": {"access", "engine", "internal/card", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay", "webhook"},
 
 	// tests and tools
 	"contract": {"audit", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay"},
@@ -46,7 +47,7 @@ var layout = map[string][]string{
 }
 
 // core rooms compile the standard library and nothing else.
-var core = []string{"access", "internal/id", "internal/jcs", "internal/rows", "money", "outbox", "once", "ledger", "engine", "audit", "webhook", "pay", "processor"}
+var core = []string{"access", "internal/card", "internal/id", "internal/jcs", "internal/rows", "money", "outbox", "once", "ledger", "engine", "audit", "webhook", "pay", "processor"}
 
 func TestImportsGoDown(t *testing.T) {
 	for pkg, imports := range listImports(t) {

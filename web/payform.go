@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/oncepay/oncepay/internal/card"
 	"github.com/oncepay/oncepay/internal/jcs"
 	"github.com/oncepay/oncepay/once"
 	"github.com/oncepay/oncepay/pay"
@@ -29,7 +30,7 @@ func (f *form) method(pointer string, v jcs.Value) string {
 	switch {
 	case !ok:
 		f.fail(pointer, "A payment method is a string, the token that your gateway gave for a card or an account, not %s.", kindName(v))
-	case isCardNumber(s) || hasCardNumber(s):
+	case card.IsNumber(s) || card.In(s):
 		f.fail(pointer, "This is a card's number, or has one in it. Send the token that your gateway gave for the card: card numbers are not taken here, and nothing of this one was kept.")
 	case once.CheckID(s) != nil: // the same characters, and as many: MaxMethod
 		f.fail(pointer, "A payment method is a token of 1 to %d visible ASCII characters, without spaces.", MaxMethod)
@@ -73,7 +74,7 @@ func (f *form) characters(pointer string, v jcs.Value, most int) string {
 
 // noCard refuses what looks like a card's number, without repeating it.
 func (f *form) noCard(pointer, s string) {
-	if hasCardNumber(s) {
+	if card.In(s) {
 		f.fail(pointer, "There is something in this that looks like a card's number. Card numbers are not taken here, and nothing of this one was kept; leave it out.")
 	}
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"strconv"
 
+	"github.com/oncepay/oncepay/internal/card"
 	"github.com/oncepay/oncepay/internal/jcs"
 	"github.com/oncepay/oncepay/once"
 )
@@ -25,7 +26,7 @@ func (p *problem) appendJSON(b []byte, requestID, detail string, issues []issue)
 	b = append(append(append(b, `{"type":"/docs/problems/`...), p.Code...), `","title":`...)
 	b = jcs.AppendString(b, p.Title)
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(p.Status), 10)
-	b = jcs.AppendString(append(b, `,"detail":`...), maskCards(detail))
+	b = jcs.AppendString(append(b, `,"detail":`...), card.Mask(detail))
 	b = append(append(append(b, `,"code":"`...), p.Code...), `","request_id":"`...)
 	b = append(append(append(b, requestID...), `","retryable":`...), strconv.FormatBool(p.Retryable)...)
 	b = append(append(b, `,"same_key":`...), strconv.FormatBool(p.SameKey)...)
@@ -41,11 +42,11 @@ func appendIssues(b []byte, issues []issue) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = jcs.AppendString(append(b, `{"pointer":`...), maskCards(is.pointer))
+		b = jcs.AppendString(append(b, `{"pointer":`...), card.Mask(is.pointer))
 		if is.parameter != "" {
-			b = jcs.AppendString(append(b, `,"parameter":`...), maskCards(is.parameter))
+			b = jcs.AppendString(append(b, `,"parameter":`...), card.Mask(is.parameter))
 		}
-		b = jcs.AppendString(append(b, `,"detail":`...), maskCards(is.detail))
+		b = jcs.AppendString(append(b, `,"detail":`...), card.Mask(is.detail))
 		b = append(b, '}')
 	}
 	return append(b, ']')
