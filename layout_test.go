@@ -43,7 +43,7 @@ var layout = map[string][]string{
 	"bench":    {},
 	"demo":     {},
 
-	"cmd/oncepay": {"access", "audit", "bench", "demo", "engine", "gateway", "gateway/sandbox", "internal/id", "internal/jcs", "ledger", "money", "once", "pay", "processor", "sim", "store/sqlite", "web"},
+	"cmd/oncepay": {"access", "audit", "bench", "demo", "engine", "gateway", "gateway/sandbox", "internal/card", "internal/id", "internal/jcs", "ledger", "money", "once", "pay", "processor", "sim", "store/sqlite", "web"},
 }
 
 // core rooms compile the standard library and nothing else.

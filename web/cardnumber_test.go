@@ -1,6 +1,8 @@
 package web
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -29,5 +31,49 @@ func TestProblemsRepeatNoCardNumber(t *testing.T) {
 		if !strings.Contains(a.body, `"code":"`) || strings.Contains(a.body, "4242") {
 			t.Errorf("%s: got %d %s", name, a.status, a.body)
 		}
+	}
+}
+
+// No metadata takes a card's number, neither of what is paid nor of accounts and
+// transfers. Nothing began: the same key serves the request once it is mended.
+func TestMetadataTakesNoCardNumber(t *testing.T) {
+	const account, transfer = `{"currency":"EUR","metadata":%s}`, `{"from":"alice","to":"bob","amount":1,"currency":"EUR","metadata":%s}`
+	h := newHouse(t, nil)
+	h.open()
+	for name, send := range map[string]func(key, metadata string) answer{
+		"a new account": func(key, m string) answer { return h.post(key, "/v1/accounts", fmt.Sprintf(account, m)) },
+		"an account":    func(_, m string) answer { return h.do("PUT", "/v1/accounts/alice", `{"metadata":`+m+`}`) },
+		"a transfer":    func(key, m string) answer { return h.post(key, "/v1/transfers", fmt.Sprintf(transfer, m)) },
+		"an item of a batch": func(key, m string) answer {
+			a := h.post("", "/v1/transfers/batch", `{"transfers":[{"idempotency_key":"`+key+`",`+fmt.Sprintf(transfer, m)[1:]+`]}`)
+			var batch struct {
+				Results []struct {
+					Status int
+					Body   json.RawMessage
+				}
+			}
+			if err := json.Unmarshal([]byte(a.body), &batch); err != nil || len(batch.Results) != 1 {
+				t.Fatal(a, err)
+			}
+			return answer{status: batch.Results[0].Status, body: string(batch.Results[0].Body)}
+		},
+		"a payment": func(key, m string) answer { return h.post(key, "/v1/payments", paymentBody("metadata", m)) },
+	} {
+		for metadata, pointer := range map[string]string{
+			`{"note":"paid with 4242-4242-4242-4242"}`: "/metadata/note",
+			`{"card 4242424242424242":"x"}`:            "/metadata/card ***",
+		} {
+			key := keyOf(name + pointer)
+			a := send(key, metadata)
+			if a.status != 422 || a.code() != "invalid" || !strings.Contains(a.body, `"errors":[{"pointer":"`+pointer+`"`) || strings.Contains(a.body, "4242") {
+				t.Errorf("%s, %s: got %d %s", name, pointer, a.status, a.body)
+			}
+			if a := send(key, `{"4242":"4242 4242"}`); a.status != 200 && a.status != 201 {
+				t.Errorf("%s, mended: got %d %s", name, a.status, a.body)
+			}
+		}
+	}
+	if a := h.do("GET", "/v1/accounts/alice", ""); !strings.Contains(a.body, `"metadata":{"4242":"4242 4242"}`) {
+		t.Errorf("the account is %s", a.body)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/oncepay/oncepay/internal/card"
 	"github.com/oncepay/oncepay/internal/jcs"
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/money"
@@ -182,7 +183,15 @@ func parseTime(s string) (time.Time, bool) {
 	return t, err == nil && t.Year() >= 0 && t.Year() <= 9999 && !strings.Contains(s, ",")
 }
 
-// metadata reads pairs of strings. It is not nil if it was read.
+// noCard refuses what looks like a card's number, without repeating it.
+func (f *form) noCard(pointer, s string) {
+	if card.In(s) {
+		f.fail(pointer, "There is something in this that looks like a card's number. Card numbers are not taken here, and nothing of this one was kept; leave it out.")
+	}
+}
+
+// metadata reads pairs of strings, in whose names or values there may be no card's
+// number. It is not nil if it was read.
 func (f *form) metadata(pointer string, v jcs.Value) map[string]string {
 	switch {
 	case v.Kind() != jcs.Object:
@@ -205,6 +214,7 @@ func (f *form) metadata(pointer string, v jcs.Value) map[string]string {
 		case n > MaxMetadataValue:
 			f.fail(at, "A value of metadata has at most %d characters, this one has %d.", MaxMetadataValue, n)
 		}
+		f.noCard(at, name+"\n"+value) // a line break is the end of a number
 		m[name] = value
 	}
 	return m

@@ -72,22 +72,6 @@ func (f *form) characters(pointer string, v jcs.Value, most int) string {
 	return s
 }
 
-// noCard refuses what looks like a card's number, without repeating it.
-func (f *form) noCard(pointer, s string) {
-	if card.In(s) {
-		f.fail(pointer, "There is something in this that looks like a card's number. Card numbers are not taken here, and nothing of this one was kept; leave it out.")
-	}
-}
-
-// pairs reads metadata in whose names or values there may be a card's number.
-func (f *form) pairs(pointer string, v jcs.Value) map[string]string {
-	for name, v := range v.Members() {
-		value, _ := v.Text()
-		f.noCard(pointer+"/"+escapePointer(name), name+"\n"+value) // a line break is the end of a number
-	}
-	return f.metadata(pointer, v)
-}
-
 // choice reads one of a few words.
 func (f *form) choice(pointer string, v jcs.Value, words ...string) string {
 	s, ok := v.Text()

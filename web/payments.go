@@ -76,9 +76,9 @@ func readCreatePayment(f *form, a asked, body jcs.Value) pay.Command {
 		case "return_url":
 			p.ReturnURL = f.address("/return_url", v)
 		case "gateway_options":
-			p.Options = f.pairs("/gateway_options", v)
+			p.Options = f.metadata("/gateway_options", v)
 		case "metadata":
-			p.Metadata = f.pairs("/metadata", v)
+			p.Metadata = f.metadata("/metadata", v)
 		default:
 			f.unknown(name)
 		}

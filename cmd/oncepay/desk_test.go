@@ -110,3 +110,27 @@ func inDoubt(t *testing.T, log *slog.Logger) (*desk, *pay.Payment) {
 	}})
 	return &desk{store: store, executor: executor, log: log}, made
 }
+
+// Evidence is kept for ever, so no card's number may be in it: the command refuses
+// one before it asks anybody, and who owns the store refuses it from others. Nobody
+// repeats it.
+func TestEvidenceTakesNoCardNumber(t *testing.T) {
+	var logged bytes.Buffer
+	d, made := inDoubt(t, slog.New(slog.NewTextHandler(&logged, nil)))
+	for _, number := range []string{"4242424242424242", "3782-822463-10005", "\uff14\uff12\uff14\uff12 4242 4242 4242"} {
+		evidence := "slip of " + number + ", signed"
+		o := oncepay(nil, "payments", "resolve", made.ID, "--as", "captured", "--evidence", evidence)
+		want := "oncepay: --evidence: \"slip of ***, signed\" has a card's number in it, shown here as ***; leave it out: it would be kept for ever\n" +
+			"Try \"oncepay payments resolve --help\".\n"
+		if o.status != exitUsage || o.stderr != want || o.stdout != "" {
+			t.Errorf("%s: got %+v, want %q", number, o, want)
+		}
+		err := d.ResolvePayment(t.Context(), made.ID, decision{As: "captured", Evidence: evidence, Actor: "me"})
+		if err == nil || !strings.Contains(err.Error(), "***, signed") || strings.Contains(err.Error(), number) {
+			t.Errorf("%s: who owns the store says %v", number, err)
+		}
+	}
+	if p, err := d.store.Payment(t.Context(), made.Ref); err != nil || !p.InDoubt || logged.Len() > 0 {
+		t.Errorf("the payment is %+v, %v; logged was %s", p, err, &logged)
+	}
+}

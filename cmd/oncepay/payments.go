@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/card"
 	"github.com/oncepay/oncepay/internal/jcs"
 	"github.com/oncepay/oncepay/money"
 	"github.com/oncepay/oncepay/pay"
@@ -373,6 +374,8 @@ func (d decision) check() error {
 		return fmt.Errorf("--as: %q is neither captured nor absent", d.As)
 	case len(d.Evidence) < 1 || len(d.Evidence) > 1000:
 		return errors.New("--evidence: say in 1 to 1000 characters what the decision rests on")
+	case card.In(d.Evidence):
+		return fmt.Errorf("--evidence: %q has a card's number in it, shown here as ***; leave it out: it would be kept for ever", card.Mask(d.Evidence))
 	case d.Operation != "":
 		return checkPaymentID(d.Operation)
 	}
