@@ -1,7 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -63,7 +66,46 @@ func TestSimulateFromTheCommandLine(t *testing.T) {
 	if first, again, other := hash(), hash(), hash("--first-seed=2"); first != again || first == other || first == "" {
 		t.Errorf("hashes %q, %q and of other seeds %q", first, again, other)
 	}
+	var told any
+	if err := json.Unmarshal([]byte(oncepay(nil, "simulate", "--seeds=3", "--json").stdout), &told); err != nil {
+		t.Fatal(err)
+	}
+	table := oncepay(nil, "simulate", "--seeds=3").stdout
+	if rows, want := numbers(table), counts(told); !slices.Equal(rows, want) || len(want) < 20 {
+		t.Errorf("the table has the counts %v, want %v:\n%s", rows, want, table)
+	}
+	for _, row := range []string{"payments", "sends to gateways", "checks at gateways", "webhooks"} {
+		if !strings.Contains(table, " "+row+" ") {
+			t.Errorf("the table has no %s:\n%s", row, table)
+		}
+	}
 	if got := oncepay(nil, "simulate", "--seeds=0"); got.status != exitUsage {
 		t.Errorf("no seeds: %+v", got)
 	}
+}
+
+// numbers are the counts of a table, sorted.
+func numbers(table string) (all []int) {
+	for line := range strings.Lines(table) {
+		fields := strings.Fields(line)
+		if n, err := strconv.Atoi(fields[len(fields)-1]); err == nil {
+			all = append(all, n)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// counts are the numbers in JSON, sorted.
+func counts(v any) (all []int) {
+	switch v := v.(type) {
+	case float64:
+		all = append(all, int(v))
+	case map[string]any:
+		for _, member := range v {
+			all = append(all, counts(member)...)
+		}
+	}
+	slices.Sort(all)
+	return all
 }

@@ -86,15 +86,33 @@ func (p *program) printSimulation(r sim.Report, failed error, asJSON bool) error
 	if asJSON {
 		return errors.Join(p.printJSON(r), bad)
 	}
-	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "histories\t%d\t\nevents\t%d\t\nclients\t%d\t\nrequests\t%d\t\ncommits\t%d\t\nfaults\t%d\t\n",
-		r.Histories, r.Events, r.Clients, r.Requests, r.Commits, r.Faults)
+	return errors.Join(p.printCounts(r), bad)
+}
+
+// printCounts prints what was run as a table, faults by kind last.
+func (p *program) printCounts(r sim.Report) error {
+	type row struct {
+		what string
+		n    int64
+	}
+	rows := []row{
+		{"histories", r.Histories}, {"events", r.Events}, {"clients", r.Clients}, {"requests", r.Requests},
+		{"answered: executed", r.Answers.Executed}, {"answered: replayed", r.Answers.Replayed}, {"answered: refused", r.Answers.Refused},
+		{"answered: mismatched", r.Answers.Mismatched}, {"answered: expired", r.Answers.Expired}, {"answered: interim", r.Answers.Interim},
+		{"answered: failed", r.Answers.Failed}, {"commits", r.Commits},
+		{"payments", r.Payments}, {"sends to gateways", r.Sends}, {"checks at gateways", r.Checks}, {"webhooks", r.Notices},
+		{"faults", r.Faults},
+	}
 	for _, kind := range slices.Sorted(maps.Keys(r.FaultKinds)) {
-		fmt.Fprintf(w, "%s\t%d\t\n", kind, r.FaultKinds[kind])
+		rows = append(rows, row{kind, r.FaultKinds[kind]})
+	}
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, row := range rows {
+		fmt.Fprintf(w, "%s\t%d\t\n", row.what, row.n)
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(p.stdout, "trace hash %s\n", r.TraceHash)
-	return errors.Join(err, bad)
+	return err
 }
