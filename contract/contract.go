@@ -124,8 +124,8 @@ type Recovery interface {
 
 // Past reads what has happened. Its list is like those of Accounts.
 type Past interface {
-	// Key returns what is known of a key, without the answer: the zero Record if
-	// nothing is.
+	// Key returns what is known of a key, and of its answer the status alone: a
+	// whole one can be large. It returns the zero Record if nothing is known.
 	Key(ctx context.Context, k once.Key) (once.Record, error)
 
 	// Events lists the events of a tenant that a filter leaves.

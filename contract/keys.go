@@ -40,7 +40,7 @@ func (b *bank) done(claim once.Record) once.Record {
 func (b *bank) wantKey(want once.Record) {
 	b.Helper()
 	b.same("loaded "+want.Key.ID, []once.Record{want}, b.load(want.Key.ID))
-	want.Answer = once.Answer{}
+	want.Answer = once.Answer{Status: want.Answer.Status}
 	b.same("read "+want.Key.ID, want, b.known(want.Key.ID))
 }
 

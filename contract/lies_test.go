@@ -106,6 +106,14 @@ func (l liar) PaymentOf(ctx context.Context, operation pay.Ref) (*pay.Payment, e
 	return l.Memory.PaymentOf(ctx, operation)
 }
 
+func (l liar) Key(ctx context.Context, k once.Key) (once.Record, error) {
+	rec, err := l.Memory.Key(ctx, k)
+	if l.lie == "forgets what was answered" {
+		rec.Answer = once.Answer{}
+	}
+	return rec, err
+}
+
 func (l liar) CountDoubts(ctx context.Context, most int) (engine.Doubts, error) {
 	d, err := l.Memory.CountDoubts(ctx, most)
 	if l.lie == "counts refunds among payments" {
@@ -173,7 +181,7 @@ func TestHistoriesFindLies(t *testing.T) {
 		"lists some events the wrong way round", "counts no replays", "never forgets", "has holds end late",
 		"loads an order without its payment", "forgets that a notice was matched", "forgets when a sender stopped", "loses a line in a hundred",
 		"does not know what is in doubt", "does not find a payment by its refund", "does not see a second operation due",
-		"matches no notice by the gateway's id", "counts refunds among payments",
+		"matches no notice by the gateway's id", "counts refunds among payments", "forgets what was answered",
 	} {
 		if believed(t, lie, honest) {
 			t.Errorf("a store that %s is believed", lie)

@@ -128,8 +128,8 @@ func (h *history) readKeys(n int) {
 }
 
 func describe(r once.Record) string {
-	return fmt.Sprintf("%s %q is %s, %q made %q at attempt %d, lease %s, from %s to %s, replayed %d times, %x",
-		r.Key.Tenant, r.Key.ID, r.State, r.Operation, r.Resource, r.Attempt, stamp(r.LeaseUntil), stamp(r.CreatedAt), stamp(r.ExpiresAt),
+	return fmt.Sprintf("%s %q is %s, answered %d, %q made %q at attempt %d, lease %s, from %s to %s, replayed %d times, %x",
+		r.Key.Tenant, r.Key.ID, r.State, r.Answer.Status, r.Operation, r.Resource, r.Attempt, stamp(r.LeaseUntil), stamp(r.CreatedAt), stamp(r.ExpiresAt),
 		r.Replays, r.Fingerprint.Sum[:4])
 }
 

@@ -102,12 +102,14 @@ func (f TransferFilter) match(t *ledger.Transfer) bool {
 		(f.Reference == "" || f.Reference == t.Reference)
 }
 
-// Key returns what is known of a key, without the answer: the zero Record if
-// nothing is.
+// Key returns what is known of a key, and of its answer the status alone; the zero
+// Record if nothing is.
 func (m *Memory) Key(_ context.Context, k once.Key) (once.Record, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return withoutAnswer(m.keys[k]), nil
+	r := m.keys[k]
+	r.Answer = once.Answer{Status: r.Answer.Status}
+	return r, nil
 }
 
 // Events lists the events of a tenant, newest first. It fails with

@@ -10,7 +10,8 @@ import (
 
 // KeyReader reads what is known of keys.
 type KeyReader interface {
-	// Key returns a key's record, or the zero Record if there is none.
+	// Key returns a key's record, of whose answer it may leave out all but the
+	// status; or the zero Record if there is none.
 	Key(ctx context.Context, k once.Key) (once.Record, error)
 }
 
@@ -69,5 +70,9 @@ func (a *API) appendKey(b []byte, id string, r once.Record, working bool) []byte
 	b = jcs.AppendTime(append(b, `,"expires":`...), r.ExpiresAt)
 	b = strconv.AppendInt(append(b, `,"replays":`...), r.Replays, 10)
 	b = jcs.AppendOptional(append(b, `,"resource":`...), r.Resource)
-	return append(b, '}')
+	b = append(b, `,"status_code":`...)
+	if r.Answer.Status == 0 {
+		return append(b, "null}"...)
+	}
+	return append(strconv.AppendInt(b, int64(r.Answer.Status), 10), '}')
 }
