@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -71,7 +73,11 @@ func TestDoubtsAreShown(t *testing.T) {
 	}
 }
 
-// /metrics of a server has what operators look at.
+// metricName is what the guides call a metric.
+var metricName = regexp.MustCompile(`oncepay_[a-z_]+`)
+
+// /metrics of a server has what operators look at, and what the guide says that it
+// has.
 func TestMetricsOfAServer(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -92,6 +98,19 @@ func TestMetricsOfAServer(t *testing.T) {
 		if !strings.Contains(string(body), "\n"+line+"\n") {
 			t.Errorf("there is no %s in\n%s", line, body)
 		}
+	}
+	guide, err := os.ReadFile("../../docs/guides/in-doubt.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := metricName.FindAllString(string(guide), -1)
+	for _, name := range named {
+		if !strings.Contains(string(body), "\n"+name) {
+			t.Errorf("the guide names %s, which is not there", name)
+		}
+	}
+	if len(named) < 5 {
+		t.Errorf("the guide names %q only", named)
 	}
 	stop()
 	if got := <-status; got != exitGood {
