@@ -23,7 +23,7 @@ type Attempt struct {
 	claimed Record                             // as it was when the attempt began
 	ending  atomic.Bool                        // nothing more is renewed
 	stop    atomic.Pointer[context.CancelFunc] // of a renewal that is on its way
-	beat    *time.Timer
+	beat    *time.Timer                        // nil: nothing is renewed
 
 	mu     sync.Mutex
 	record Record    // as it was written last
@@ -136,7 +136,7 @@ func (a *Attempt) end(ctx context.Context, how Happening, cause error, next func
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.engine.cfg.Finish)
 	defer cancel()
 	written, err := a.engine.write(ctx, record)
-	if errors.Is(err, ErrUnavailable) && a.engine.background(func() { a.endLater(record, how) }) {
+	if errors.Is(err, ErrUnavailable) && a.engine.within == nil && a.engine.background(func() { a.endLater(record, how) }) {
 		a.tell(ctx, HasDoubted, err)
 		return err
 	}
@@ -222,7 +222,9 @@ func (a *Attempt) lose(cause error) {
 // stopRenewing ends the renewals, also one that is on its way.
 func (a *Attempt) stopRenewing() {
 	a.ending.Store(true)
-	a.beat.Stop()
+	if a.beat != nil {
+		a.beat.Stop()
+	}
 	if cancel := a.stop.Load(); cancel != nil {
 		(*cancel)()
 	}
@@ -263,7 +265,7 @@ func (e *Engine) write(ctx context.Context, next Record) (Record, error) {
 		case errors.Is(err, ErrTooLarge) && !next.Answer.Dropped:
 			next.Answer = Answer{Status: next.Answer.Status, Dropped: true}
 			continue
-		case !errors.Is(err, ErrUnavailable):
+		case e.within != nil, !errors.Is(err, ErrUnavailable):
 			return written, err
 		}
 		select {

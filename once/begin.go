@@ -121,7 +121,9 @@ func (c *caller) claim(f *flight, next Record, recovers bool) (Turn, Record, err
 	began := time.Now()
 	seen, err := c.store.Swap(c.ctx, next)
 	if err != nil {
-		c.disown(next)
+		if c.within == nil {
+			c.disown(next)
+		}
 		return Turn{}, Record{Key: next.Key}, c.unavailable("claim", err)
 	}
 	c.clock.saw(seen.At)
@@ -129,7 +131,9 @@ func (c *caller) claim(f *flight, next Record, recovers bool) (Turn, Record, err
 		return Turn{}, seen.Record, nil
 	}
 	a := &Attempt{Recovers: recovers, engine: c.Engine, flight: f, claimed: next, record: next, began: began, until: began.Add(c.cfg.Lease)}
-	a.beat = time.AfterFunc(c.cfg.Lease/3, a.renew)
+	if c.within == nil {
+		a.beat = time.AfterFunc(c.cfg.Lease/3, a.renew)
+	}
 	return Turn{Attempt: a, Record: next, Waited: c.waited > 0}, next, nil
 }
 

@@ -144,8 +144,9 @@ type Engine struct {
 	rules  Rules
 	owner  string // of what this engine claims; a number follows
 	clock  clock
-	prints hashers
+	prints *hashers
 	seals  seals
+	within *held // of an engine that works within something else; nil otherwise
 
 	mu      sync.Mutex
 	flights map[Key]*flight
@@ -164,7 +165,7 @@ func New(store Store, cfg Config) (*Engine, error) {
 	}
 	return &Engine{
 		store: store, cfg: cfg, owner: rand.Text() + ".", flights: map[Key]*flight{},
-		prints: hashers{secret: cfg.Secret}, seals: newSeals(cfg.Encrypt),
+		prints: &hashers{secret: cfg.Secret}, seals: newSeals(cfg.Encrypt),
 		rules: Rules{Window: cfg.Window, Lease: cfg.Lease, Tombstones: cfg.Tombstones, ULID: cfg.ULID},
 	}, nil
 }

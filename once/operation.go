@@ -191,6 +191,9 @@ func (o *Operation[T]) complete(ctx context.Context, a *Attempt, result T, refus
 		return o.result(kept.Answer)
 	case errors.Is(err, ErrFenced):
 		return result, err
+	case err != nil && o.Engine.within != nil: // what ends with the store's view is undone with it
+		var none T
+		return none, err
 	}
 	return result, refusal // done, whether that is written down already or not
 }
