@@ -473,15 +473,16 @@ func (d *drawer) engines(store func() once.Store, keys, callers int) {
 	var wg sync.WaitGroup
 	for range 3 {
 		eng, err := once.New(store(), once.Config{
-			Scope: once.SingleTenant, Secret: []byte("0123456789abcdef"), Lease: 2 * time.Second, Wait: 30 * time.Second,
+			Scope: once.SingleTenant, Secret: []byte("0123456789abcdef"), Wait: time.Minute,
 		})
 		d.must(err)
 		op := once.Operation[string]{Engine: eng, Name: "count", Vanished: once.Park}
 		for i := range keys * callers {
 			wg.Go(func() {
-				n := i % keys
+				n, err := i%keys, error(nil)
 				for range 20 {
-					got, err := op.Do(d.ctx, fmt.Sprint("k", n), n, func(context.Context, *once.Attempt) (string, error) {
+					var got string
+					got, err = op.Do(d.ctx, fmt.Sprint("k", n), n, func(context.Context, *once.Attempt) (string, error) {
 						runs[n].Add(1)
 						return fmt.Sprint("result ", n), nil
 					})
@@ -492,7 +493,7 @@ func (d *drawer) engines(store func() once.Store, keys, callers int) {
 						return
 					}
 				}
-				d.Errorf("key %d has no answer", n)
+				d.Errorf("key %d has no answer: %v", n, err)
 			})
 		}
 	}

@@ -121,6 +121,6 @@ const (
 func (c *clockTrust) compare(store, machine time.Time, log *slog.Logger) {
 	if ahead := store.Sub(machine); ahead > c.skew {
 		log.Error("the store's clock is ahead of this machine's: it runs at half speed until that has caught up, and keys expire early; "+
-			"no payment is sent again for its age meanwhile", "by", ahead.String(), "for", (2*ahead).String())
+			"no payment is sent again for its age meanwhile", "by", ahead.String(), "for", (2 * ahead).String())
 	}
 }

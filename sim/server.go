@@ -16,7 +16,7 @@ type server struct {
 	*world
 	step      *engine.Step // nil while it is down
 	processor *processor
-	life      int       // grows with every crash: what belongs to an earlier one is void
+	life      int           // grows with every crash: what belongs to an earlier one is void
 	clock     time.Time     // the store's, when it was the machine's last, or where it began
 	clockAt   time.Duration // when that was, by the loop's clock
 	jobs      map[*engine.Job]*call
