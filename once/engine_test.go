@@ -401,7 +401,7 @@ func TestAPanicLeavesTheOutcomeUnknown(t *testing.T) {
 
 // A caller that goes away changes nothing: what it began is written down.
 func TestTheEndOutlivesItsCaller(t *testing.T) {
-	n := newNode(t, once.NewMemory(), once.Park)
+	n := newNode(t, strict{once.NewMemory()}, once.Park)
 	ctx, cancel := context.WithCancel(t.Context())
 	if _, err := n.Do(ctx, "order-42", 1, func(context.Context, *once.Attempt) (receipt, error) {
 		cancel()
@@ -467,13 +467,18 @@ func TestTenantsNeverMeet(t *testing.T) {
 // A human's decision is the key's answer, or frees it; and who comes back is fenced.
 func TestSettle(t *testing.T) {
 	key := once.Key{Tenant: "default", ID: "order-42"}
+	happened := once.Settlement{Happened: true, Answer: once.Answer{Status: 200, Body: []byte(`{"Charge":"ch_found"}`)}}
 	for _, row := range []struct {
 		sentence string
 		decision once.Settlement
+		late     error  // what who comes back knows
+		told     string // what it is told; "": that it was fenced
 		want     string
 	}{
-		{"it happened", once.Settlement{Happened: true, Answer: once.Answer{Status: 200, Body: []byte(`{"Charge":"ch_found"}`)}}, "ch_found"},
-		{"it did not", once.Settlement{}, "ch_1"},
+		{"it happened", happened, errors.New("no idea"), "", "ch_found"},
+		{"it happened, and who comes back knows better", happened, nil, "ch_found", "ch_found"},
+		{"it did not", once.Settlement{}, errors.New("no idea"), "", "ch_1"},
+		{"it did not, and who comes back knows better", once.Settlement{}, nil, "", "ch_1"},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -481,7 +486,7 @@ func TestSettle(t *testing.T) {
 				paused := &deadly{Store: store}
 				late, n := newNode(t, paused, once.Park), newNode(t, store, once.Park)
 				row.decision.Evidence, row.decision.Actor = "the gateway's report", "ann"
-				_, err := late.Do(t.Context(), key.ID, 1, func(ctx context.Context, _ *once.Attempt) (receipt, error) {
+				told, err := late.Do(t.Context(), key.ID, 1, func(ctx context.Context, _ *once.Attempt) (receipt, error) {
 					if _, err := n.Engine.Settle(ctx, key, row.decision); !errors.Is(err, once.ErrBusy) {
 						t.Errorf("while it is at work it is decided: %v", err)
 					}
@@ -495,10 +500,10 @@ func TestSettle(t *testing.T) {
 						t.Errorf("it came to %+v %v", rec, err)
 					}
 					paused.dead.Store(false)
-					return receipt{"ch_late", 1}, errors.New("no idea")
+					return receipt{"ch_late", 1}, row.late
 				})
-				if !errors.Is(err, once.ErrFenced) {
-					t.Errorf("who comes back is told %v", err)
+				if row.told == "" && !errors.Is(err, once.ErrFenced) || row.told != "" && (err != nil || told.Charge != row.told) {
+					t.Errorf("who comes back is told %+v %v", told, err)
 				}
 				if r, err := n.charge(t.Context(), key.ID, 1); err != nil || r.Charge != row.want {
 					t.Errorf("a repeat gets %+v %v, want %s", r, err, row.want)
@@ -549,4 +554,127 @@ func TestAKeyThatIsTooOldIsRefused(t *testing.T) {
 			t.Errorf("hashed %v: it is told %v", hashed, err)
 		}
 	}
+}
+
+// A store that sends a write twice by itself loses to itself: that is no rival.
+func TestAStoreThatRepeatsItsWritesIsNoRival(t *testing.T) {
+	store := &repeating{once.NewMemory()}
+	n := newNode(t, store, once.Park)
+	for range 2 {
+		if r, err := n.charge(t.Context(), "order-42", 1); err != nil || r.Charge != "ch_1" {
+			t.Fatalf("got %+v %v", r, err)
+		}
+	}
+}
+
+// repeating sends every write twice, and believes the second answer.
+type repeating struct{ once.Store }
+
+func (s *repeating) Swap(ctx context.Context, next once.Record) (once.Seen, error) {
+	s.Store.Swap(ctx, next)
+	return s.Store.Swap(ctx, next)
+}
+
+// An answer that took long is kept for a whole window from when it is there.
+func TestALateAnswerIsKeptForAWholeWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, once.NewMemory(), once.Park)
+		n.Do(t.Context(), "order-42", 1, func(context.Context, *once.Attempt) (receipt, error) {
+			time.Sleep(23 * time.Hour)
+			return receipt{"ch_slow", 1}, nil
+		})
+		time.Sleep(24*time.Hour - time.Second)
+		if r, err := n.charge(t.Context(), "order-42", 1); err != nil || r.Charge != "ch_slow" {
+			t.Errorf("it is answered %+v %v", r, err)
+		}
+	})
+}
+
+// strict is a store that does nothing for a context that has ended.
+type strict struct{ once.Store }
+
+func (s strict) Swap(ctx context.Context, next once.Record) (once.Seen, error) {
+	if err := ctx.Err(); err != nil {
+		return once.Seen{}, err
+	}
+	return s.Store.Swap(ctx, next)
+}
+
+// A renewal that hangs holds nobody back who has finished.
+func TestAHangingRenewalHoldsNobodyBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &hanging{Store: once.NewMemory()}
+		n := newNode(t, store, once.Park)
+		var ended time.Time
+		r, err := n.Do(t.Context(), "order-42", 1, func(context.Context, *once.Attempt) (receipt, error) {
+			store.hangs.Store(true)
+			time.Sleep(11 * time.Second) // the first renewal was 1 s ago
+			store.hangs.Store(false)
+			ended = time.Now()
+			return receipt{"ch_1", 1}, nil
+		})
+		if took := time.Since(ended); err != nil || r.Charge != "ch_1" || took > time.Second {
+			t.Errorf("after %v it gets %+v %v", took, r, err)
+		}
+	})
+}
+
+// hanging is a store whose writes hang for as long as their context lets them.
+type hanging struct {
+	once.Store
+	hangs atomic.Bool
+}
+
+func (s *hanging) Swap(ctx context.Context, next once.Record) (once.Seen, error) {
+	if s.hangs.Load() {
+		<-ctx.Done()
+		return once.Seen{}, ctx.Err()
+	}
+	return s.Store.Swap(ctx, next)
+}
+
+// More waiters than there may be are told at once to come again.
+func TestWaitersAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, once.NewMemory(), once.Park, func(c *once.Config) { c.MaxWaiters = 2 })
+		release := make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			n.Do(t.Context(), "order-42", 1, func(context.Context, *once.Attempt) (receipt, error) { <-release; return receipt{}, nil })
+		})
+		synctest.Wait()
+		for range 2 {
+			wg.Go(func() {
+				if _, err := n.charge(t.Context(), "order-42", 1); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		began := time.Now()
+		if _, err := n.charge(t.Context(), "order-42", 1); !errors.Is(err, once.ErrBusy) || time.Since(began) != 0 {
+			t.Errorf("after %v one more is told %v", time.Since(began), err)
+		}
+		close(release)
+		wg.Wait()
+	})
+}
+
+// What is unfinished is never forgotten, however long ago it was.
+func TestWhatIsUnfinishedIsNotForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := once.NewMemory()
+		vanish(t, store, "order-42")
+		n := newNode(t, store, once.Park)
+		for day := range 3 {
+			time.Sleep(401 * 24 * time.Hour)
+			for i := range 5 { // what is over is dropped by those who come
+				n.charge(t.Context(), fmt.Sprint("another ", day, i)[8:], 1)
+			}
+		}
+		n.runs.Store(0)
+		if _, err := n.charge(t.Context(), "order-42", 1); !errors.Is(err, once.ErrParked) || n.runs.Load() != 0 {
+			t.Errorf("it is told %v", err)
+		}
+	})
 }

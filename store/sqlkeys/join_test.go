@@ -148,6 +148,23 @@ func TestAnEndedContextLeavesNothing(t *testing.T) {
 	}
 }
 
+// An answer that cannot be written takes the order with it.
+func TestAnAnswerThatIsNotKeptTakesItsOrderWithIt(t *testing.T) {
+	s := newShop(t, filepath.Join(t.TempDir(), "shop.db"))
+	if _, err := s.db.Exec("CREATE TRIGGER no_answer BEFORE UPDATE ON once_keys BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.buy(t.Context(), "k", "tea", nil); !errors.Is(err, once.ErrUnavailable) || s.sold(t, "tea") != 0 {
+		t.Fatalf("it came to %v, and %d were sold", err, s.sold(t, "tea"))
+	}
+	if _, err := s.db.Exec("DROP TRIGGER no_answer"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.buy(t.Context(), "k", "tea", nil); err != nil || s.sold(t, "tea") != 1 {
+		t.Errorf("a retry gets %v, and %d were sold", err, s.sold(t, "tea"))
+	}
+}
+
 func TestDuplicatesAtOnceAreOneOrder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "shop.db")
 	shops := []*shop{newShop(t, path), newShop(t, path)}
