@@ -83,7 +83,8 @@ type Config struct {
 	// only lost, and not before its lease is over.
 	Exclusive bool
 
-	// MaxChecks is how many operations a gateway is asked about at once at most.
+	// MaxChecks is how many operations a gateway is asked about at once at most. What
+	// else it is to be asked about waits.
 	//
 	// Defaults to 64.
 	MaxChecks int

@@ -29,7 +29,8 @@ const (
 func (p *Processor) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, d := range p.desks {
-		all.Go(func() { p.attend(ctx, d) })
+		all.Go(func() { p.attend(ctx, d, &d.due, p.look) })
+		all.Go(func() { p.attend(ctx, d, &d.asks, p.askInTurn) })
 	}
 	all.Go(func() { p.every(ctx, matchPeriod, p.match) })
 	p.every(ctx, scanPeriod, func(ctx context.Context) {
@@ -191,15 +192,16 @@ func (p *Processor) unread(ctx context.Context, err error) {
 	}
 }
 
-// attend looks at what is due at a gateway until ctx ends.
-func (p *Processor) attend(ctx context.Context, d *desk) {
+// attend has something done about what waits in a queue of a desk, until ctx ends.
+// What do returns waits again.
+func (p *Processor) attend(ctx context.Context, d *desk, q *fairQueue, do func(context.Context, *desk) (again []pay.Due)) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-d.wake:
+		case <-q.wake:
 		}
-		again := p.look(ctx, d, d.take(lookAtOnce))
+		again := do(ctx, d)
 		if len(again) == 0 {
 			continue
 		}
@@ -207,7 +209,7 @@ func (p *Processor) attend(ctx context.Context, d *desk) {
 		case <-ctx.Done():
 			return
 		case <-time.After(scanPeriod): // a store that fails is not asked in a tight loop
-			d.putBack(again)
+			d.wait(q, again...)
 		}
 	}
 }

@@ -18,7 +18,7 @@ type Stats struct {
 type GatewayStats struct {
 	Sending  int64 // sends at work
 	Checking int64 // checks at work
-	Backlog  int64 // operations that are due and wait to be looked at
+	Backlog  int64 // operations that are due and wait: to be looked at, or until the gateway can be asked about one more
 
 	Sent    int64 // sends that were made
 	Late    int64 // sends that were not made, because it was too late for them
@@ -85,9 +85,9 @@ func (d *desk) stats() GatewayStats {
 	}
 }
 
-// waiting is how many operations wait to be looked at.
+// waiting is how many operations wait.
 func (d *desk) waiting() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.queue.size
+	return d.due.size + d.asks.size
 }
