@@ -88,6 +88,16 @@ func (d *desk) rest(operation string, until time.Time) {
 	d.resting[operation] = until
 }
 
+// lookAgain has all that waits for a slot looked at once more.
+func (d *desk) lookAgain() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for d.asks.size > 0 {
+		d.due.push(d.asks.pop())
+	}
+	d.due.rouse()
+}
+
 // take takes up to n operations out of a queue of the desk, one of each tenant in
 // turn.
 func (d *desk) take(q *fairQueue, n int) []pay.Due {

@@ -113,19 +113,20 @@ func (p *Processor) next(d *desk, what *question, operation string) doing {
 		return leave
 	}
 	what.operation, what.fate = o, p.fateOf(o)
-	terms, now := d.conn.Terms(), p.exec.Now()
-	contract := terms.Contract
-	move := terms.Next(o, pay.Clock{Now: now, Jumped: p.cfg.Jumped(), Steady: p.cfg.Steady()})
+	terms := d.conn.Terms()
+	clock := pay.Clock{Now: p.exec.Now(), Jumped: p.cfg.Jumped(), Steady: p.cfg.Steady()}
+	move := terms.Next(o, clock)
+	atWork := !o.LeaseUntil.IsZero() && what.fate == fate{}
 	switch {
 	case terms.Untold:
 		return leave
-	case what.fate != fate{} && contract.Lookup:
-		return ask
-	case what.fate != fate{}:
+	case clock.Jumped && o.Repeatable() && !atWork: // that the clock is lost must not wait for an answer
 		return write
-	case move.Do == pay.Check && !move.At.After(now):
+	case what.fate != fate{} && terms.Contract.Lookup:
 		return ask
-	case !o.LeaseUntil.IsZero():
+	case move.Do == pay.Check && !move.At.After(clock.Now):
+		return ask
+	case atWork:
 		return leave
 	default:
 		return write

@@ -178,6 +178,7 @@ func (p *Processor) warn(ctx context.Context) {
 	for name, at := range sorted(open) {
 		if d := p.desks[name]; d != nil && d.open {
 			d.put(at...)
+			d.lookAgain()
 		}
 	}
 	p.warned = true
