@@ -13,7 +13,9 @@ type desk struct {
 	name  string
 	conn  Connector
 	slots chan struct{} // one for each check at work
-	open  bool          // it has said what it promises, and what others left there was taken over; Run's alone
+
+	open   bool // it has said what it promises, and what others left there was taken over; scan's alone
+	warned bool // all that is open was looked at since the clock was lost; scan's alone
 
 	mu      sync.Mutex
 	due     fairQueue            // operations that are to be looked at
@@ -33,7 +35,7 @@ type inquiry struct {
 
 // Limits of a desk.
 const (
-	maxHeld    = 65_536 // waiting operations: some 20 MB; the others are in the store
+	maxHeld    = 65_536 // waiting operations of a gateway: some 20 MB; the others wait in the store, whatever there is to do about them
 	maxResting = 10_000
 )
 

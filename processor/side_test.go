@@ -398,9 +398,9 @@ func (h *hold) Commit(ctx context.Context, c *engine.Changes) error {
 	return nil
 }
 
-func (h *hold) DueOperations(ctx context.Context, now time.Time, limit int) ([]pay.Due, error) {
+func (h *hold) DueOperations(ctx context.Context, gateway string, now time.Time, limit int) ([]pay.Due, error) {
 	if h.life.isDead() {
 		return nil, errGone
 	}
-	return h.books.DueOperations(ctx, now, limit)
+	return h.books.DueOperations(ctx, gateway, now, limit)
 }

@@ -16,7 +16,7 @@ func (s *server) stats() (all []web.Stat) {
 	counted := s.processor.Stats()
 	all = append(all,
 		web.Stat{Name: "payments_oldest_due_seconds", Help: "For how long the longest due operation has been due.", Value: counted.OldestDue.Seconds()},
-		web.Stat{Name: "payments_stranded", Help: "Operations that are due at a gateway that is not configured, or has not said what it promises.",
+		web.Stat{Name: "payments_stranded", Help: "Operations that are due at a gateway that is not configured, or has not said what it promises, of each up to 1,000.",
 			Value: float64(counted.Strangers)},
 	)
 	all = append(all, s.doubts()...)
