@@ -74,6 +74,23 @@ func (c *counted) Load(ctx context.Context, need engine.Need) (engine.Rows, erro
 	return c.hold.Load(ctx, need)
 }
 
+// What a human must decide by the time that it could be asked about is left to one
+// then.
+func TestWhatWaitedForTooLongIsLeftToAHuman(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := hanging(t, 200)
+		s.contract.Patience = 45 * time.Second
+		h := open(t, b, s)
+		defer h.shut()
+		s.fault = func(pay.Call, int) fault { return fault{mute: true} }
+		id := h.create("small", "order-new") // it is in doubt after 30 s, and the second 64 checks begin
+		within(t, 65*time.Second, "it is left to a human", func() bool { return h.payment("small", id).Status == pay.NeedsReview })
+		if n := s.asked(h.payment("small", id).Charge().ID); n != 0 {
+			t.Errorf("it was asked about %d times", n)
+		}
+	})
+}
+
 // What was settled while it waited for a check is not asked about.
 func TestWhatWasSettledWhileItWaitedIsNotAskedAbout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -96,6 +113,9 @@ func TestWhatWasSettledWhileItWaitedIsNotAskedAbout(t *testing.T) {
 			if n := s.asked(o); n != 0 {
 				t.Fatalf("%d checks of one that is settled", n)
 			}
+		}
+		if n := s.askedInAll(); n <= 64 { // those that are not go on being asked about, and nobody keeps a slot from them
+			t.Errorf("%d checks of the others", n)
 		}
 	})
 }
