@@ -14,8 +14,10 @@ type desk struct {
 	conn  Connector
 	slots chan struct{} // one for each check at work
 
-	open   bool // it has said what it promises, and what others left there was taken over; scan's alone
-	warned bool // all that is open was looked at since the clock was lost; scan's alone
+	// The scan's alone.
+	open   bool      // it has said what it promises, and what others left there was taken over
+	warned bool      // all that is open was looked at since the clock was lost
+	looked time.Time // when what waits for a slot was looked at again
 
 	mu      sync.Mutex
 	due     fairQueue            // operations that are to be looked at

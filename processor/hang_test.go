@@ -60,6 +60,10 @@ func TestWhatWaitsForACheckIsLeftAlone(t *testing.T) {
 		if n := loaded.Load(); n > many+2*64 {
 			t.Errorf("%d payments were loaded for the next 64 checks", n-many)
 		}
+		time.Sleep(10 * time.Minute)
+		if n := loaded.Load(); n > 15*many {
+			t.Errorf("%d payments were loaded in ten minutes", n)
+		}
 	})
 }
 
@@ -87,6 +91,27 @@ func TestWhatWaitedForTooLongIsLeftToAHuman(t *testing.T) {
 		within(t, 65*time.Second, "it is left to a human", func() bool { return h.payment("small", id).Status == pay.NeedsReview })
 		if n := s.asked(h.payment("small", id).Charge().ID); n != 0 {
 			t.Errorf("it was asked about %d times", n)
+		}
+	})
+}
+
+// Nor does that wait for the checks to end: what is in line is looked at again.
+func TestWhatWaitsForNoCheckAnyMoreIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := hanging(t, 200)
+		s.contract.Timeout, s.contract.Patience = time.Hour, 2*time.Hour
+		s.ask = func(pay.Call) { time.Sleep(time.Hour) }
+		s.fault = func(pay.Call, int) fault { return fault{panics: true} }
+		h := open(t, b, s)
+		defer h.shut()
+		id := h.create("small", "order-new")
+		time.Sleep(30 * time.Second) // it is in line
+		s.mu.Lock()
+		s.contract.Patience = time.Second
+		s.mu.Unlock()
+		within(t, 70*time.Second, "it is left to a human", func() bool { return h.payment("small", id).Status == pay.NeedsReview })
+		if n := s.askedInAll(); n != 64 {
+			t.Errorf("%d checks", n)
 		}
 	})
 }

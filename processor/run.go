@@ -19,6 +19,11 @@ const (
 
 	lookAtOnce = 256 // operations that are loaded together: what a gateway is asked about next is not old
 	matchLimit = 256 // notices of a gateway
+
+	// What waits to be asked about is looked at again after so long: by then it may
+	// have to be sent, or left to a human, instead. Of all that a desk can hold it is
+	// some 1,100 loads a second.
+	linePeriod = time.Minute
 )
 
 // Run looks after what is due until ctx ends: at first after all that other
@@ -78,8 +83,9 @@ func (p *Processor) find(ctx context.Context, d *desk) error {
 		return err
 	}
 	d.put(due...)
-	if ahead == allOpen {
+	if ahead == allOpen || time.Since(d.looked) >= linePeriod {
 		d.lookAgain()
+		d.looked = time.Now()
 	}
 	d.open, d.warned = true, lost
 	return nil
