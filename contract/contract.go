@@ -110,16 +110,20 @@ type Payments interface {
 
 // Recovery reads what there is to do about payments, of every tenant.
 type Recovery interface {
-	// DueOperations returns up to limit operations whose DueAt is not after now,
-	// the longest due first.
-	DueOperations(ctx context.Context, now time.Time, limit int) ([]pay.Due, error)
+	// DueOperations returns up to limit operations of a gateway whose DueAt is not
+	// after now, the longest due first.
+	DueOperations(ctx context.Context, gateway string, now time.Time, limit int) ([]pay.Due, error)
 
-	// Matchable returns up to limit notices that were not matched and now can be,
-	// the oldest first: a payment of the tenant at that gateway has the operation
-	// that the notice names, or, where it names none, one with its GatewayID. If it
-	// names a payment, it is that one. Payment and Operation are filled in; of
-	// several operations it is the one that was made first.
-	Matchable(ctx context.Context, limit int) ([]pay.Notice, error)
+	// LongestDue returns of each gateway the operation that has been due longest, if
+	// there is one whose DueAt is not after now, in the order of the gateways' names.
+	LongestDue(ctx context.Context, now time.Time) ([]pay.Due, error)
+
+	// Matchable returns up to limit notices of a gateway that were not matched and
+	// now can be, the oldest first: a payment of the tenant at that gateway has the
+	// operation that the notice names, or, where it names none, one with its
+	// GatewayID. If it names a payment, it is that one. Payment and Operation are
+	// filled in; of several operations it is the one that was made first.
+	Matchable(ctx context.Context, gateway string, limit int) ([]pay.Notice, error)
 }
 
 // Past reads what has happened. Its list is like those of Accounts.

@@ -111,8 +111,7 @@ func (h *history) take(n pay.Notice, f pay.Finding) {
 // recover does what is due: it asks the gateway, or looks what is next. Notices
 // whose payment has come are matched.
 func (h *history) recover() {
-	due, err := h.store.DueOperations(context.Background(), h.now, 1000)
-	h.must(err)
+	due := h.due(h.now)
 	slices.SortFunc(due, func(a, b pay.Due) int { return strings.Compare(a.Tenant+a.Operation, b.Tenant+b.Operation) })
 	for _, d := range due {
 		h.seen["an operation that is due"]++
@@ -132,9 +131,26 @@ func (h *history) recover() {
 	h.act()
 }
 
-func (h *history) match() {
-	found, err := h.store.Matchable(context.Background(), 1000)
+// due is what is due by then, at every gateway that is found by what has been due
+// there longest.
+func (h *history) due(by time.Time) (all []pay.Due) {
+	longest, err := h.store.LongestDue(context.Background(), by)
 	h.must(err)
+	for _, first := range longest {
+		due, err := h.store.DueOperations(context.Background(), first.Gateway, by, 100_000)
+		h.must(err)
+		all = append(all, due...)
+	}
+	return all
+}
+
+func (h *history) match() {
+	var found []pay.Notice
+	for gateway := range house.Gateways {
+		some, err := h.store.Matchable(context.Background(), gateway, 1000)
+		h.must(err)
+		found = append(found, some...)
+	}
 	slices.SortFunc(found, func(a, b pay.Notice) int { return strings.Compare(fmt.Sprint(a.NoticeID), fmt.Sprint(b.NoticeID)) })
 	for _, n := range found {
 		h.seen["a notice that is matched later"]++

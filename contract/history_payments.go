@@ -176,7 +176,5 @@ func (h *history) readAllPayments() {
 	for _, ref := range h.paid {
 		h.readPayment(ref)
 	}
-	due, err := h.store.DueOperations(context.Background(), h.now.AddDate(100, 0, 0), 100_000)
-	h.must(err)
-	h.write("%d operations have something to do", len(due))
+	h.write("%d operations have something to do", len(h.due(h.now.AddDate(100, 0, 0))))
 }

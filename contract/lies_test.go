@@ -122,8 +122,8 @@ func (l liar) CountDoubts(ctx context.Context, most int) (engine.Doubts, error) 
 	return d, err
 }
 
-func (l liar) DueOperations(ctx context.Context, now time.Time, limit int) ([]pay.Due, error) {
-	due, err := l.Memory.DueOperations(ctx, now, limit)
+func (l liar) DueOperations(ctx context.Context, gateway string, now time.Time, limit int) ([]pay.Due, error) {
+	due, err := l.Memory.DueOperations(ctx, gateway, now, limit)
 	if l.lie == "does not see a second operation due" {
 		seen := map[pay.Ref]bool{}
 		due = slices.DeleteFunc(due, func(d pay.Due) bool {
@@ -135,8 +135,16 @@ func (l liar) DueOperations(ctx context.Context, now time.Time, limit int) ([]pa
 	return due, err
 }
 
-func (l liar) Matchable(ctx context.Context, limit int) ([]pay.Notice, error) {
-	found, err := l.Memory.Matchable(ctx, limit)
+func (l liar) LongestDue(ctx context.Context, now time.Time) ([]pay.Due, error) {
+	longest, err := l.Memory.LongestDue(ctx, now)
+	if l.lie == "knows of one gateway that something is due at" {
+		longest = longest[:min(len(longest), 1)]
+	}
+	return longest, err
+}
+
+func (l liar) Matchable(ctx context.Context, gateway string, limit int) ([]pay.Notice, error) {
+	found, err := l.Memory.Matchable(ctx, gateway, limit)
 	if l.lie == "matches no notice by the gateway's id" {
 		found = slices.DeleteFunc(found, func(n pay.Notice) bool { return n.GatewayID != "" })
 	}
@@ -181,7 +189,8 @@ func TestHistoriesFindLies(t *testing.T) {
 		"lists some events the wrong way round", "counts no replays", "never forgets", "has holds end late",
 		"loads an order without its payment", "forgets that a notice was matched", "forgets when a sender stopped", "loses a line in a hundred",
 		"does not know what is in doubt", "does not find a payment by its refund", "does not see a second operation due",
-		"matches no notice by the gateway's id", "counts refunds among payments", "forgets what was answered",
+		"knows of one gateway that something is due at", "matches no notice by the gateway's id", "counts refunds among payments",
+		"forgets what was answered",
 	} {
 		if believed(t, lie, honest) {
 			t.Errorf("a store that %s is believed", lie)

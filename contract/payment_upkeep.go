@@ -12,19 +12,22 @@ var paymentUpkeep = []promise{
 	{"operations are due as their time comes, the longest due first", dueOperations},
 	{"an operation is due no more, or later, when that is written", dueTimesChange},
 	{"operations of every tenant are due", dueOfAll},
+	{"what is due at a gateway hides nothing that is due at another", dueOfEach},
+	{"of each gateway the longest due is told", longestDue},
 	{"a notice can be matched once its payment is there", noticesOfPayments},
 	{"a notice can be matched once an operation has its gateway's id", noticesOfGatewayIDs},
 	{"a notice that was matched is not matched again", matchedNotices},
 	{"a notice is not matched with what is another's", strangeNotices},
 	{"notices are matched oldest first, so many at a time", noticesInOrder},
+	{"what can be matched at a gateway hides nothing of another", noticesOfEach},
 	{"a notice is forgotten after thirty days, and not before", noticesAreSwept},
 	{"a sweep of notices leaves payments alone", sweepsLeavePayments},
 }
 
-// due is what is due at a time, as positions in ids.
+// due is what is due at the sandbox at a time, as positions in ids.
 func (b *bank) due(now time.Time, limit int, ids []string) (found []int) {
 	b.Helper()
-	due, err := b.DueOperations(b.ctx, now, limit)
+	due, err := b.DueOperations(b.ctx, "sandbox", now, limit)
 	b.must(err)
 	for _, d := range due {
 		for i, id := range ids {
@@ -95,18 +98,63 @@ func dueTimesChange(b *bank) {
 
 func dueOfAll(b *bank) {
 	var want []pay.Due
-	for i, t := range []string{tenant, "other", tenant} {
-		p := b.plain(func(p *pay.Payment) {
-			p.Tenant, p.Gateway = t, []string{"sandbox", "blind"}[i%2]
-			b.operation(p, pay.Charge, func(o *pay.Operation) { o.DueAt = b.now })
-		})
-		b.must(b.Commit(b.ctx, b.payments(p)))
-		want = append(want, pay.Due{Ref: p.Ref, Operation: p.Charge().ID, Gateway: p.Gateway, At: b.now})
+	for _, t := range []string{tenant, "other", tenant} {
+		want = append(want, b.falls(t, "sandbox", b.now))
 		b.wait(time.Microsecond)
 	}
-	got, err := b.DueOperations(b.ctx, b.now, 10)
+	got, err := b.DueOperations(b.ctx, "sandbox", b.now, 10)
 	b.must(err)
 	b.same("due", want, got)
+}
+
+// falls writes a payment whose charge is due at a gateway.
+func (b *bank) falls(tenant, gateway string, at time.Time) pay.Due {
+	b.Helper()
+	p := b.plain(func(p *pay.Payment) {
+		p.Tenant, p.Gateway = tenant, gateway
+		b.operation(p, pay.Charge, func(o *pay.Operation) { o.DueAt = at })
+	})
+	b.must(b.Commit(b.ctx, b.payments(p)))
+	return pay.Due{Ref: p.Ref, Operation: p.Charge().ID, Gateway: gateway, At: at}
+}
+
+func dueOfEach(b *bank) {
+	for i := range 20 {
+		b.falls(tenant, "gone", b.now.Add(-time.Duration(i+1)*time.Hour))
+	}
+	want := map[string][]pay.Due{"sandbox": {b.falls(tenant, "sandbox", b.now)}, "blind": {b.falls("other", "blind", b.now)}, "none": nil}
+	for gateway, due := range want {
+		got, err := b.DueOperations(b.ctx, gateway, b.now, 1)
+		b.must(err)
+		b.same("due at "+gateway, due, got)
+	}
+}
+
+func longestDue(b *bank) {
+	in := func(d time.Duration) time.Time { return b.now.Add(d) }
+	b.falls(tenant, "b", in(2*time.Hour))
+	later := b.falls("other", "b", in(time.Hour))
+	first := b.falls("other", "c", in(0))
+	b.falls(tenant, "c", in(time.Second))
+	last, same := b.falls(tenant, "B", in(3*time.Hour)), b.falls(tenant, "a", in(time.Hour))
+	b.must(b.Commit(b.ctx, b.payments(b.plain(func(p *pay.Payment) { // has nothing to do
+		p.Gateway = "idle"
+		b.operation(p, pay.Charge, nil)
+	}))))
+	for _, row := range []struct {
+		after time.Duration
+		want  []pay.Due
+	}{
+		{-time.Microsecond, nil},
+		{0, []pay.Due{first}},
+		{time.Hour - time.Microsecond, []pay.Due{first}},
+		{time.Hour, []pay.Due{same, later, first}},
+		{4 * time.Hour, []pay.Due{last, same, later, first}},
+	} {
+		got, err := b.LongestDue(b.ctx, in(row.after))
+		b.must(err)
+		b.same(fmt.Sprintf("the longest due after %v", row.after), row.want, got)
+	}
 }
 
 // unmatched writes notices that were not matched.
@@ -127,10 +175,10 @@ func (b *bank) unmatched(notices ...pay.Notice) {
 	}
 }
 
-// wantMatchable holds which notices can be matched, with what.
+// wantMatchable holds which notices of the sandbox can be matched, with what.
 func (b *bank) wantMatchable(want ...pay.Notice) {
 	b.Helper()
-	got, err := b.Matchable(b.ctx, 100)
+	got, err := b.Matchable(b.ctx, "sandbox", 100)
 	b.must(err)
 	b.same("notices that can be matched", want, got)
 }
@@ -184,7 +232,7 @@ func matchedNotices(b *bank) {
 	b.must(b.Commit(b.ctx, b.payments(p.Clone())))
 	b.unmatched(pay.Notice{NoticeID: notice("a"), Payment: p.ID, Operation: p.Charge().ID})
 	b.write(pay.Changes{Notices: []*pay.Notice{{NoticeID: notice("b"), Payment: p.ID, GatewayID: "ch_1", Matched: true, At: b.now, Version: 1}}})
-	found, err := b.Matchable(b.ctx, 100)
+	found, err := b.Matchable(b.ctx, "sandbox", 100)
 	b.must(err)
 	b.same("notices that can be matched", 1, len(found))
 	b.pay(pay.TakeNotice{Notice: found[0], House: house})
@@ -227,13 +275,35 @@ func noticesInOrder(b *bank) {
 	}
 	b.must(b.Commit(b.ctx, b.payments(p)))
 	for _, limit := range []int{1, 4, 9, 10} {
-		found, err := b.Matchable(b.ctx, limit)
+		found, err := b.Matchable(b.ctx, "sandbox", limit)
 		b.must(err)
 		var got []string
 		for _, n := range found {
 			got = append(got, n.ID)
 		}
 		b.same(fmt.Sprintf("of them, %d", limit), want[:min(limit, 9)], got)
+	}
+}
+
+func noticesOfEach(b *bank) {
+	want := map[string]string{"none": ""}
+	for _, gateway := range []string{"gone", "gone", "sandbox", "blind"} {
+		name := fmt.Sprint("of ", gateway, " ", len(want))
+		b.must(b.Commit(b.ctx, b.payments(b.arrived(gateway, "ch_1"))))
+		b.unmatched(pay.Notice{NoticeID: pay.NoticeID{Gateway: gateway, ID: name}, GatewayID: "ch_1"})
+		if want[gateway] == "" { // it came first
+			want[gateway] = name
+		}
+		b.wait(time.Microsecond)
+	}
+	for gateway, name := range want {
+		found, err := b.Matchable(b.ctx, gateway, 1)
+		b.must(err)
+		got := ""
+		for _, n := range found {
+			got = n.ID
+		}
+		b.same("the first of "+gateway, name, got)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -105,32 +106,55 @@ func (m *Memory) Lines(_ context.Context, r pay.Ref) ([]pay.Line, error) {
 	return slices.Concat(lines[:MaxLines/2], lines[len(lines)-MaxLines/2:]), nil
 }
 
-// DueOperations returns up to limit operations whose DueAt is not after now, the
-// longest due first.
-func (m *Memory) DueOperations(_ context.Context, now time.Time, limit int) ([]pay.Due, error) {
+// DueOperations returns up to limit operations of a gateway whose DueAt is not
+// after now, the longest due first.
+func (m *Memory) DueOperations(_ context.Context, gateway string, now time.Time, limit int) ([]pay.Due, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var due []pay.Due
-	for _, ref := range m.payments.made {
-		p := m.payments.payments[ref]
-		for _, o := range p.Operations {
-			if !o.DueAt.IsZero() && !o.DueAt.After(now) {
-				due = append(due, pay.Due{Ref: ref, Operation: o.ID, Gateway: p.Gateway, At: o.DueAt})
-			}
+	m.payments.eachDue(now, func(x pay.Due) {
+		if x.Gateway == gateway {
+			due = append(due, x)
 		}
-	}
+	})
 	slices.SortStableFunc(due, func(a, b pay.Due) int { return a.At.Compare(b.At) })
 	return due[:min(len(due), limit)], nil
 }
 
-// Matchable returns up to limit notices that were not matched and now can be,
-// the oldest first, with the payment and the operation that they are about.
-func (m *Memory) Matchable(_ context.Context, limit int) ([]pay.Notice, error) {
+// LongestDue returns of each gateway the operation that has been due longest, if
+// there is one whose DueAt is not after now, in the order of the gateways' names.
+func (m *Memory) LongestDue(_ context.Context, now time.Time) ([]pay.Due, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	first := map[string]pay.Due{}
+	m.payments.eachDue(now, func(x pay.Due) {
+		if before, there := first[x.Gateway]; !there || x.At.Before(before.At) {
+			first[x.Gateway] = x
+		}
+	})
+	return slices.SortedFunc(maps.Values(first), func(a, b pay.Due) int { return cmp.Compare(a.Gateway, b.Gateway) }), nil
+}
+
+// eachDue goes through the operations whose DueAt is not after now.
+func (m *paymentRows) eachDue(now time.Time, yield func(pay.Due)) {
+	for _, ref := range m.made {
+		p := m.payments[ref]
+		for _, o := range p.Operations {
+			if !o.DueAt.IsZero() && !o.DueAt.After(now) {
+				yield(pay.Due{Ref: ref, Operation: o.ID, Gateway: p.Gateway, At: o.DueAt})
+			}
+		}
+	}
+}
+
+// Matchable returns up to limit notices of a gateway that were not matched and now
+// can be, the oldest first, with the payment and the operation that they are about.
+func (m *Memory) Matchable(_ context.Context, gateway string, limit int) ([]pay.Notice, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var found []pay.Notice
 	for _, n := range m.payments.notices {
-		if !n.Matched && m.payments.match(&n) {
+		if n.Gateway == gateway && !n.Matched && m.payments.match(&n) {
 			found = append(found, n)
 		}
 	}

@@ -147,6 +147,10 @@ func (o *Operation) open() bool {
 	return o.Parked == "" && (o.Outcome == Unknown || waits)
 }
 
+// Repeatable says whether the operation may yet be sent again for no better reason
+// than the time. What is written down of it while the clock is lost ends that.
+func (o *Operation) Repeatable() bool { return o.open() && !o.ResendUntil.IsZero() }
+
 // unsettled says whether there may be something to do about the operation.
 func (o *Operation) unsettled() bool {
 	return !o.Outcome.Final() && o.Outcome != Conflict && o.Parked == ""

@@ -98,3 +98,86 @@ func TestAStoreFromTheFutureIsNotStuck(t *testing.T) {
 		}
 	})
 }
+
+// The same is so at a gateway that says what it promises only while the clock is
+// lost.
+func TestAGatewayThatSpeaksWhileTheClockIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBooks(), newSide(mild)
+		s.fault = func(pay.Call, int) fault { return fault{hangs: true} }
+		s.twist = func(_ pay.Call, f *pay.Finding) { *f = pay.Finding{} }
+		before := open(t, b, s)
+		id := before.create("t", "order-1")
+		far := func() bool { return before.payment("t", id).Charge().DueAt.After(time.Now().Add(20 * time.Second)) }
+		within(t, time.Hour, "it is waited for longer than leases last", far)
+		before.shut()
+		speak := func(untold bool) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.untold = untold
+		}
+		var lost atomic.Bool
+		lost.Store(true)
+		speak(true)
+		h := open(t, b, s, func(c *processor.Config, _ *hold) { c.Jumped = lost.Load })
+		defer h.shut()
+		time.Sleep(time.Second)
+		speak(false)
+		time.Sleep(time.Second)
+		lost.Store(false)
+		if o := h.payment("t", id).Charge(); !o.ResendUntil.IsZero() {
+			t.Errorf("it may be repeated until %v", o.ResendUntil)
+		}
+	})
+}
+
+// That the clock was lost is written down also of what waits until the gateway can
+// be asked about it: the gateway may take longer to answer than the clock is wrong.
+func TestWhatWaitsForACheckIsNotRepeatedOnceTheClockWasLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := hanging(t, 200)
+		var lost atomic.Bool
+		h := open(t, b, s, func(c *processor.Config, _ *hold) { c.Jumped = lost.Load })
+		defer h.shut()
+		time.Sleep(time.Second)
+		lost.Store(true)
+		time.Sleep(time.Second)
+		lost.Store(false)
+		waited := 0
+		for _, p := range b.all(t, "large") {
+			o := p.Charge()
+			if s.asked(o.ID) > 0 {
+				continue
+			}
+			if waited++; !o.ResendUntil.IsZero() {
+				t.Fatalf("%s may be repeated until %v", o.ID, o.ResendUntil)
+			}
+		}
+		if waited != 200-64 {
+			t.Errorf("%d waited", waited)
+		}
+	})
+}
+
+// What is settled is sent no more, whatever the time is: a webhook about it has
+// the gateway asked also while the clock is lost.
+func TestAWebhookIsLookedIntoWhileTheClockIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBooks(), newSide(mild)
+		s.contract.LookupLag = time.Millisecond
+		var lost atomic.Bool
+		h := open(t, b, s, func(c *processor.Config, _ *hold) { c.Jumped = lost.Load })
+		defer h.shut()
+		id := h.create("t", "order-1")
+		time.Sleep(time.Second)
+		o := h.payment("t", id).Charge()
+		if o.Outcome != pay.Done || o.ResendUntil.IsZero() {
+			t.Fatalf("it is %s, and could be repeated until %v", o.Outcome, o.ResendUntil)
+		}
+		lost.Store(true)
+		if err := h.notify(webhook{ID: "evt_1", Payment: id, Operation: o.ID}); err != nil {
+			t.Fatal(err)
+		}
+		within(t, time.Second, "it is asked about", func() bool { return s.asked(o.ID) == 1 })
+	})
+}

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -12,14 +13,18 @@ type desk struct {
 	name  string
 	conn  Connector
 	slots chan struct{} // one for each check at work
-	open  bool          // it has said what it promises, and what others left there was taken over; Run's alone
+
+	// The scan's alone.
+	open   bool      // it has said what it promises, and what others left there was taken over
+	warned bool      // all that is open was looked at since the clock was lost
+	looked time.Time // when what waits for a slot was looked at again
 
 	mu      sync.Mutex
-	queue   fairQueue
-	held    map[string]struct{}  // operations that wait, or are being looked at
+	due     fairQueue            // operations that are to be looked at
+	asks    fairQueue            // operations that were, and that the gateway is to be asked about: they wait for a slot
+	held    map[string]struct{}  // operations that wait in one of them, are being looked at, or are asked about
 	asking  map[string]*inquiry  // operations that the gateway is being asked about
 	resting map[string]time.Time // operations that are left alone until then
-	wake    chan struct{}        // the queue has something
 
 	meter gatewayMeter
 }
@@ -32,14 +37,14 @@ type inquiry struct {
 
 // Limits of a desk.
 const (
-	maxHeld    = 65_536 // waiting operations: some 20 MB; the others are in the store
+	maxHeld    = 65_536 // waiting operations of a gateway: some 20 MB; the others wait in the store, whatever there is to do about them
 	maxResting = 10_000
 )
 
 func newDesk(name string, c Connector, checks int) *desk {
 	return &desk{
-		name: name, conn: c, slots: make(chan struct{}, checks), queue: newFairQueue(),
-		held: map[string]struct{}{}, asking: map[string]*inquiry{}, resting: map[string]time.Time{}, wake: make(chan struct{}, 1),
+		name: name, conn: c, slots: make(chan struct{}, checks), due: newFairQueue(), asks: newFairQueue(),
+		held: map[string]struct{}{}, asking: map[string]*inquiry{}, resting: map[string]time.Time{},
 	}
 }
 
@@ -53,29 +58,19 @@ func (d *desk) put(due ...pay.Due) {
 			continue
 		}
 		d.held[x.Operation] = struct{}{}
-		d.queue.push(x)
+		d.due.push(x)
 	}
-	d.rouse()
+	d.due.rouse()
 }
 
-// putBack has operations that were taken looked at again.
-func (d *desk) putBack(due []pay.Due) {
+// wait has operations that are held wait in a queue of the desk.
+func (d *desk) wait(q *fairQueue, held ...pay.Due) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, x := range due {
-		d.queue.push(x)
+	for _, x := range held {
+		q.push(x)
 	}
-	d.rouse()
-}
-
-// rouse wakes who attends if there is something. The caller holds mu.
-func (d *desk) rouse() {
-	if d.queue.size > 0 {
-		select {
-		case d.wake <- struct{}{}:
-		default:
-		}
-	}
+	q.rouse()
 }
 
 // rests says whether an operation is to be left alone. The caller holds mu.
@@ -97,16 +92,73 @@ func (d *desk) rest(operation string, until time.Time) {
 	d.resting[operation] = until
 }
 
-// take takes up to n operations, one of each tenant in turn.
-func (d *desk) take(n int) []pay.Due {
+// lookAgain has all that waits for a slot looked at once more.
+func (d *desk) lookAgain() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for d.asks.size > 0 {
+		d.due.push(d.asks.pop())
+	}
+	d.due.rouse()
+}
+
+// take takes up to n operations out of a queue of the desk, one of each tenant in
+// turn.
+func (d *desk) take(q *fairQueue, n int) []pay.Due {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var taken []pay.Due
-	for d.queue.size > 0 && len(taken) < n {
-		taken = append(taken, d.queue.pop())
+	for q.size > 0 && len(taken) < n {
+		taken = append(taken, q.pop())
 	}
-	d.rouse()
+	q.rouse()
 	return taken
+}
+
+// seize takes a slot if one is free and nobody waits for it.
+func (d *desk) seize() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.asks.size == 0 && d.trySlot()
+}
+
+func (d *desk) trySlot() bool {
+	select {
+	case d.slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// reserve takes a slot for each operation that waits for one, n at most: it waits
+// for the first, and takes of the others what is free.
+func (d *desk) reserve(ctx context.Context, n int) (taken int) {
+	if n = min(n, d.inLine()); n == 0 {
+		return 0
+	}
+	select {
+	case d.slots <- struct{}{}:
+	case <-ctx.Done():
+		return 0
+	}
+	for taken = 1; taken < n && d.trySlot(); taken++ {
+	}
+	return taken
+}
+
+// inLine is how many operations wait for a slot.
+func (d *desk) inLine() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.asks.size
+}
+
+// free gives n slots back.
+func (d *desk) free(n int) {
+	for range n {
+		<-d.slots
+	}
 }
 
 // release says that an operation was looked at: it may be put again.

@@ -16,19 +16,53 @@ const (
 	write              // down what is next: a send and its order, until when it waits, why a human must decide
 )
 
-// look loads operations that are due and does what there is to do about them. It
-// waits for slots: who has many checks to make is not given more. It returns what
-// must be looked at again, because the store did not do its part.
-func (p *Processor) look(ctx context.Context, d *desk, due []pay.Due) (again []pay.Due) {
+// look looks at what is due, and does what there is to do about it. Nothing waits
+// for a slot here: what the gateway is to be asked about when there is none is put
+// in line, and what has only to be written is written. It returns what must be
+// looked at again, because the store did not do its part.
+func (p *Processor) look(ctx context.Context, d *desk) (again []pay.Due) {
+	due := d.take(&d.due, lookAtOnce)
+	asks, writes, err := p.sort(ctx, d, due)
+	if err != nil {
+		return due
+	}
+	for len(asks) > 0 && d.seize() {
+		p.ask(d, asks[0])
+		asks = asks[1:]
+	}
+	d.wait(&d.asks, dueOf(asks)...)
+	return p.writeAll(ctx, d, writes)
+}
+
+// askInTurn asks about what is in line as slots get free. It has waited, for
+// however long: so it is loaded again, and only what is still to be asked about
+// is. It returns what stays in line, because the store did not do its part.
+func (p *Processor) askInTurn(ctx context.Context, d *desk) (again []pay.Due) {
+	slots := d.reserve(ctx, lookAtOnce)
+	due := d.take(&d.asks, slots)
+	asks, writes, err := p.sort(ctx, d, due)
+	d.free(slots - len(asks))
+	if err != nil {
+		return due
+	}
+	for _, what := range asks {
+		p.ask(d, what)
+	}
+	d.wait(&d.due, dueOf(writes)...)
+	return nil
+}
+
+// sort loads operations and says what there is to do about them. Those that are
+// left alone are released.
+func (p *Processor) sort(ctx context.Context, d *desk, due []pay.Due) (asks, writes []question, err error) {
 	if len(due) == 0 {
-		return nil
+		return nil, nil, nil
 	}
 	payments, err := p.load(ctx, due)
 	if err != nil {
 		p.unread(ctx, err)
-		return due
+		return nil, nil, err
 	}
-	var asks, writes []question
 	for _, x := range due {
 		what := question{payment: payments[x.Ref]}
 		switch p.next(d, &what, x.Operation) {
@@ -40,11 +74,16 @@ func (p *Processor) look(ctx context.Context, d *desk, due []pay.Due) (again []p
 			d.release(x.Operation)
 		}
 	}
-	again = p.writeAll(ctx, d, writes)
-	for _, what := range asks {
-		p.askInTurn(ctx, d, what)
+	return asks, writes, nil
+}
+
+// dueOf is what was to be looked at.
+func dueOf(all []question) []pay.Due {
+	due := make([]pay.Due, len(all))
+	for i, what := range all {
+		due[i] = pay.Due{Ref: what.payment.Ref, Operation: what.operation.ID, Gateway: what.payment.Gateway}
 	}
-	return again
+	return due
 }
 
 // load loads the payments of what is due, all at once.
@@ -74,19 +113,20 @@ func (p *Processor) next(d *desk, what *question, operation string) doing {
 		return leave
 	}
 	what.operation, what.fate = o, p.fateOf(o)
-	terms, now := d.conn.Terms(), p.exec.Now()
-	contract := terms.Contract
-	move := terms.Next(o, pay.Clock{Now: now, Jumped: p.cfg.Jumped(), Steady: p.cfg.Steady()})
+	terms := d.conn.Terms()
+	clock := pay.Clock{Now: p.exec.Now(), Jumped: p.cfg.Jumped(), Steady: p.cfg.Steady()}
+	move := terms.Next(o, clock)
+	atWork := !o.LeaseUntil.IsZero() && what.fate == fate{}
 	switch {
 	case terms.Untold:
 		return leave
-	case what.fate != fate{} && contract.Lookup:
-		return ask
-	case what.fate != fate{}:
+	case clock.Jumped && o.Repeatable() && !atWork: // that the clock is lost must not wait for an answer
 		return write
-	case move.Do == pay.Check && !move.At.After(now):
+	case what.fate != fate{} && terms.Contract.Lookup:
 		return ask
-	case !o.LeaseUntil.IsZero():
+	case move.Do == pay.Check && !move.At.After(clock.Now):
+		return ask
+	case atWork:
 		return leave
 	default:
 		return write
@@ -123,27 +163,23 @@ func (p *Processor) writeAll(ctx context.Context, d *desk, all []question) (agai
 	return again
 }
 
-// askInTurn asks when there is a slot, in a goroutine of its own.
-func (p *Processor) askInTurn(ctx context.Context, d *desk, what question) {
-	select {
-	case d.slots <- struct{}{}:
-	case <-ctx.Done():
-		d.release(what.operation.ID)
-		return
-	}
-	q, begun := d.ask(what.operation.ID)
+// ask asks about an operation, in a goroutine of its own. The caller has taken a
+// slot for it.
+func (p *Processor) ask(d *desk, what question) {
+	id := what.operation.ID
+	q, begun := d.ask(id)
 	if !begun || !p.enter() { // somebody asks already: what is still due then is found again
 		if begun {
-			d.answered(what.operation.ID, q, ErrClosed)
+			d.answered(id, q, ErrClosed)
 		}
-		<-d.slots
-		d.release(what.operation.ID)
+		d.free(1)
+		d.release(id)
 		return
 	}
 	go func() {
 		defer p.leave()
-		defer func() { <-d.slots }()
-		defer d.release(what.operation.ID)
+		defer d.free(1)
+		defer d.release(id)
 		p.inquire(d, what, q)
 	}()
 }

@@ -73,26 +73,29 @@ func (p *Processor) read(d *desk, tenant string, h http.Header, body []byte) (n 
 // match takes the notices that were kept and whose payment, or operation, is
 // there by now. Those of a gateway that is not known now are kept on.
 func (p *Processor) match(ctx context.Context) {
-	kept, err := p.cfg.Store.Matchable(ctx, matchLimit+min(int(p.meter.strange.Load()), startMost))
+	house := p.House()
+	for name, d := range p.desks {
+		if !house.Gateways[name].Untold {
+			p.matchAt(ctx, d, house)
+		}
+	}
+}
+
+func (p *Processor) matchAt(ctx context.Context, d *desk, house pay.House) {
+	kept, err := p.cfg.Store.Matchable(ctx, d.name, matchLimit)
 	if err != nil {
 		p.unread(ctx, err)
 		return
 	}
-	var jobs []*engine.Job
-	var takings []*taking
-	house := p.House()
-	for _, n := range kept {
-		if terms, known := house.Gateways[n.Gateway]; known && !terms.Untold {
-			take := &taking{TakeNotice: pay.TakeNotice{Notice: n, Finding: n.Finding(), House: house}}
-			takings = append(takings, take)
-			jobs = append(jobs, &engine.Job{Tenant: n.Tenant, Payment: take})
-		}
+	jobs, takings := make([]*engine.Job, len(kept)), make([]*taking, len(kept))
+	for i, n := range kept {
+		takings[i] = &taking{TakeNotice: pay.TakeNotice{Notice: n, Finding: n.Finding(), House: house}}
+		jobs[i] = &engine.Job{Tenant: n.Tenant, Payment: takings[i]}
 	}
-	p.meter.strange.Store(int64(len(kept) - len(jobs)))
 	for i, o := range p.exec.DoAll(ctx, jobs) {
 		switch {
 		case o.Err == nil:
-			p.callFor(p.desks[takings[i].Gateway], takings[i].review)
+			p.callFor(d, takings[i].review)
 		case ctx.Err() == nil:
 			p.cfg.Log.Warn("a notice that was kept could not be taken; it is taken later", "err", o.Err)
 		}

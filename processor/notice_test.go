@@ -99,7 +99,7 @@ func TestAWebhookThatComesBeforeItsPayment(t *testing.T) {
 		if n := s.asked(o); n == 0 {
 			t.Error("it was never asked about")
 		}
-		kept, err := b.Matchable(t.Context(), 10)
+		kept, err := b.Matchable(t.Context(), "g", 10)
 		if err != nil || len(kept) != 0 {
 			t.Errorf("still to be matched: %v %v", kept, err)
 		}

@@ -12,15 +12,18 @@
 // Nothing is sent that was not written down before, and what was written down is
 // sent at most once for each order. What a gateway answered is recorded, however
 // long the store is busy, as long as the process lives. An operation is never
-// left alone: what is due is looked at, those of all tenants in turn, a bounded
-// number at once at each gateway. A connector that panics said nothing: that is
-// what is recorded.
+// left alone: what is due is looked at, those of all tenants in turn. A gateway is
+// asked about a bounded number at once; however long it takes to answer, and
+// however much is due at others, what has only to be written down does not wait for
+// that. A connector that panics said nothing: that is what is recorded.
 //
 // # What is not promised
 //
 // An answer that came and was not recorded is lost with the process; then the
-// gateway is asked what became of the operation. Whether something may be sent
-// (again) is decided by package pay, and by nobody else.
+// gateway is asked what became of the operation. While more than 65,536 operations
+// wait until one gateway can be asked about them, what is due there after those
+// waits as well. Whether something may be sent (again) is decided by package pay,
+// and by nobody else.
 package processor
 
 import (
@@ -58,13 +61,18 @@ type Store interface {
 	// Load returns the named payments that exist.
 	Load(ctx context.Context, need engine.Need) (engine.Rows, error)
 
-	// DueOperations returns up to limit operations whose DueAt is not after now,
-	// the longest due first.
-	DueOperations(ctx context.Context, now time.Time, limit int) ([]pay.Due, error)
+	// DueOperations returns up to limit operations of a gateway whose DueAt is not
+	// after now, the longest due first.
+	DueOperations(ctx context.Context, gateway string, now time.Time, limit int) ([]pay.Due, error)
 
-	// Matchable returns up to limit notices that were not matched with an
-	// operation, and now can be: they name it.
-	Matchable(ctx context.Context, limit int) ([]pay.Notice, error)
+	// LongestDue returns of each gateway the operation that has been due longest, if
+	// there is one whose DueAt is not after now: also of gateways that nobody here
+	// knows. It is cheap, however much is due.
+	LongestDue(ctx context.Context, now time.Time) ([]pay.Due, error)
+
+	// Matchable returns up to limit notices of a gateway that were not matched with
+	// an operation, and now can be: they name it.
+	Matchable(ctx context.Context, gateway string, limit int) ([]pay.Notice, error)
 }
 
 // Config is what a processor is made of.
@@ -83,7 +91,8 @@ type Config struct {
 	// only lost, and not before its lease is over.
 	Exclusive bool
 
-	// MaxChecks is how many operations a gateway is asked about at once at most.
+	// MaxChecks is how many operations a gateway is asked about at once at most. What
+	// else it is to be asked about waits.
 	//
 	// Defaults to 64.
 	MaxChecks int
@@ -139,8 +148,7 @@ type Processor struct {
 	desks map[string]*desk
 	house atomic.Pointer[pay.House] // as it was told last
 
-	warned  bool                // all that is open was looked at since the clock was lost; Run's
-	strange map[string]*strange // gateways that something is due at and nobody may touch; Run's
+	strange map[string]*strange // gateways that something is due at and nobody may touch; survey's
 
 	mu      sync.Mutex
 	sending map[attempt]struct{} // ours, until they are recorded

@@ -8,6 +8,7 @@ type fairQueue struct {
 	lanes map[string]*lane
 	ring  []*lane // tenants that have something, in the order of their turns
 	size  int
+	wake  chan struct{} // it has something
 }
 
 type lane struct {
@@ -15,7 +16,19 @@ type lane struct {
 	due    []pay.Due
 }
 
-func newFairQueue() fairQueue { return fairQueue{lanes: map[string]*lane{}} }
+func newFairQueue() fairQueue {
+	return fairQueue{lanes: map[string]*lane{}, wake: make(chan struct{}, 1)}
+}
+
+// rouse wakes who attends the queue if it has something.
+func (q *fairQueue) rouse() {
+	if q.size > 0 {
+		select {
+		case q.wake <- struct{}{}:
+		default:
+		}
+	}
+}
 
 // push puts something last of its tenant; a new tenant has its turn after all
 // others.

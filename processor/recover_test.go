@@ -308,6 +308,9 @@ func TestAGatewayThatForgetsItsContract(t *testing.T) {
 		if s.askedInAll() != 0 || b.processing(t, "t") != 1 {
 			t.Errorf("%d checks; the payment is %s", s.askedInAll(), b.all(t, "t")[0].Status)
 		}
+		if n := h.Stats().Strangers; n != 1 {
+			t.Errorf("%d are counted", n)
+		}
 		s.mu.Lock()
 		s.untold, s.contract = false, mild
 		s.mu.Unlock()
@@ -358,11 +361,11 @@ type worn struct {
 
 var errRead = errors.New("the store cannot be read")
 
-func (w *worn) DueOperations(ctx context.Context, now time.Time, limit int) ([]pay.Due, error) {
+func (w *worn) DueOperations(ctx context.Context, gateway string, now time.Time, limit int) ([]pay.Due, error) {
 	if time.Since(w.since) < 2*time.Second {
 		return nil, errRead
 	}
-	return w.hold.DueOperations(ctx, now, limit)
+	return w.hold.DueOperations(ctx, gateway, now, limit)
 }
 
 func (w *worn) Load(ctx context.Context, need engine.Need) (engine.Rows, error) {

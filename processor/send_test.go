@@ -56,7 +56,7 @@ func TestFaultsOfAGateway(t *testing.T) {
 		"a gateway that does it once gets it again before that":         {mild, first(fault{hangs: true}), pay.Succeeded, 2, 1, 8 * time.Second},
 		"it may arrive twice at one that does it once":                  {mild, first(fault{late: 5 * time.Second}), pay.Succeeded, 2, 1, 20 * time.Second},
 		"a connector with a defect has said nothing":                    {hostile, first(fault{panics: true}), pay.Succeeded, 2, 1, 20 * time.Second},
-		"one that breaks at the answer has said nothing either":         {hostile, first(fault{breaks: true}), pay.Succeeded, 1, 1, 7500 * time.Millisecond},
+		"one that breaks at the answer has said nothing either":         {hostile, first(fault{breaks: true}), pay.Succeeded, 1, 1, 9 * time.Second},
 		"one that cannot be asked is left to a human":                   {blind, first(fault{mute: true}), pay.NeedsReview, 1, 1, 20 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -48,6 +48,7 @@ type execution struct {
 type fault struct {
 	panics   bool          // before it asks
 	breaks   bool          // after it was answered
+	unsent   bool          // no byte of it leaves
 	hangs    bool          // it never arrives, and there is no answer
 	late     time.Duration // it arrives so long after it was sent; the sender waits for its answer as long as it may
 	slow     time.Duration // it is done at once and answered so late
@@ -124,6 +125,8 @@ func (s *side) send(ctx context.Context, c pay.Call) pay.Finding {
 	switch {
 	case f.panics:
 		panic("the connector has a defect")
+	case f.unsent:
+		return pay.Finding{Reach: pay.NeverLeft}
 	case f.hangs:
 		return silence()
 	case f.stuck > 0:
@@ -395,9 +398,9 @@ func (h *hold) Commit(ctx context.Context, c *engine.Changes) error {
 	return nil
 }
 
-func (h *hold) DueOperations(ctx context.Context, now time.Time, limit int) ([]pay.Due, error) {
+func (h *hold) DueOperations(ctx context.Context, gateway string, now time.Time, limit int) ([]pay.Due, error) {
 	if h.life.isDead() {
 		return nil, errGone
 	}
-	return h.books.DueOperations(ctx, now, limit)
+	return h.books.DueOperations(ctx, gateway, now, limit)
 }

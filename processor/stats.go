@@ -11,14 +11,14 @@ import (
 type Stats struct {
 	Gateways  map[string]GatewayStats
 	OldestDue time.Duration // for how long the longest due operation has been due
-	Strangers int           // operations that are due at gateways that are not configured, or have not said yet what they promise
+	Strangers int           // operations that are due at gateways that are not configured, or have not said what they promise; of each gateway's up to 1,000 are counted
 }
 
 // GatewayStats is Stats of one gateway.
 type GatewayStats struct {
 	Sending  int64 // sends at work
 	Checking int64 // checks at work
-	Backlog  int64 // operations that are due and wait to be looked at
+	Backlog  int64 // operations that are due and wait: to be looked at, or until the gateway can be asked about one more
 
 	Sent    int64 // sends that were made
 	Late    int64 // sends that were not made, because it was too late for them
@@ -36,7 +36,6 @@ type GatewayStats struct {
 type meter struct {
 	oldest    atomic.Int64 // a duration
 	strangers atomic.Int64
-	strange   atomic.Int64 // notices of gateways that are not known now
 }
 
 type gatewayMeter struct {
@@ -44,11 +43,11 @@ type gatewayMeter struct {
 	sent, late, checked, gone, settled, parked, retried, panics, notices, refused atomic.Int64
 }
 
-// due notes what a scan found.
-func (m *meter) due(due []pay.Due, now time.Time) {
+// due notes for how long the longest due of all gateways has been due.
+func (m *meter) due(longest []pay.Due, now time.Time) {
 	var oldest time.Duration
-	if len(due) > 0 {
-		oldest = now.Sub(due[0].At)
+	for _, x := range longest {
+		oldest = max(oldest, now.Sub(x.At))
 	}
 	m.oldest.Store(int64(oldest))
 }
@@ -85,9 +84,9 @@ func (d *desk) stats() GatewayStats {
 	}
 }
 
-// waiting is how many operations wait to be looked at.
+// waiting is how many operations wait.
 func (d *desk) waiting() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.queue.size
+	return d.due.size + d.asks.size
 }

@@ -257,7 +257,7 @@ func (w *till) intents(t *testing.T) (n int) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	due, err := r.DueOperations(t.Context(), time.Now().Add(time.Hour), 10_000)
+	due, err := r.DueOperations(t.Context(), "sandbox", time.Now().Add(time.Hour), 10_000)
 	if err != nil {
 		t.Fatal(err)
 	}

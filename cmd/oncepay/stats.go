@@ -16,7 +16,7 @@ func (s *server) stats() (all []web.Stat) {
 	counted := s.processor.Stats()
 	all = append(all,
 		web.Stat{Name: "payments_oldest_due_seconds", Help: "For how long the longest due operation has been due.", Value: counted.OldestDue.Seconds()},
-		web.Stat{Name: "payments_stranded", Help: "Operations that are due at a gateway that is not configured, or has not said what it promises.",
+		web.Stat{Name: "payments_stranded", Help: "Operations that are due at a gateway that is not configured, or has not said what it promises, of each up to 1,000.",
 			Value: float64(counted.Strangers)},
 	)
 	all = append(all, s.doubts()...)
@@ -60,7 +60,7 @@ func processorStats(name string, g processor.GatewayStats) []web.Stat {
 		return web.Stat{Name: "payments_" + what, Help: help, Labels: map[string]string{"gateway": name}, Value: float64(n)}
 	}
 	return []web.Stat{
-		stat("due", "Operations that are due and wait to be looked at.", g.Backlog),
+		stat("due", "Operations that are due and wait: to be looked at, or until the gateway can be asked about one more.", g.Backlog),
 		stat("settled_total", "Operations that got a final outcome.", g.Settled),
 		stat("parked_total", "Operations that a human must decide.", g.Parked),
 		stat("orphaned_total", "Sends whose sender was gone when they were looked at.", g.Gone),

@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/oncepay/oncepay/pay"
+	"github.com/oncepay/oncepay/store/sqlite"
 )
 
 // clients has n clients do something, so often in all.
@@ -65,7 +67,7 @@ func BenchmarkRecovery(b *testing.B) {
 		clients(256, doubtful, func() { s.begin(b) })
 		b.StartTimer()
 		began := time.Now()
-		due, err := s.s.DueOperations(b.Context(), time.Now().Add(time.Hour), doubtful)
+		due, err := s.s.DueOperations(b.Context(), "sandbox", time.Now().Add(time.Hour), doubtful)
 		if err != nil || len(due) != doubtful {
 			b.Fatal(len(due), err)
 		}
@@ -83,4 +85,44 @@ func BenchmarkRecovery(b *testing.B) {
 	}
 	b.ReportMetric(float64(found.Milliseconds())/float64(b.N), "ms-to-find")
 	b.ReportMetric(float64(recorded.Milliseconds())/float64(b.N), "ms-to-record")
+}
+
+// BenchmarkDue is one look for what is due at a gateway that 10,000 operations are
+// due at: alone in the store, and while ten times as many have been due for longer
+// at a gateway that is no more.
+func BenchmarkDue(b *testing.B) {
+	const due = 10_000
+	for _, others := range []int{0, 10 * due} {
+		b.Run(fmt.Sprintf("others=%d", others), func(b *testing.B) {
+			s := open(b, filepath.Join(b.TempDir(), "once.db"))
+			fallDue(b, s, "gone", noon, others)
+			fallDue(b, s, "sandbox", noon.Add(time.Hour), due)
+			b.ReportAllocs()
+			before := processTime(b)
+			for b.Loop() {
+				found, err := s.DueOperations(b.Context(), "sandbox", noon.Add(2*time.Hour), due)
+				if err != nil || len(found) != due {
+					b.Fatal(len(found), err)
+				}
+			}
+			b.ReportMetric(float64((processTime(b)-before).Microseconds())/float64(b.N)/1000, "cpu-ms/look")
+		})
+	}
+}
+
+// fallDue writes payments whose charges are due at a gateway.
+func fallDue(tb testing.TB, s *sqlite.Store, gateway string, at time.Time, many int) {
+	tb.Helper()
+	for first := 0; first < many; first += 1000 {
+		c := pay.Changes{}
+		for i := first; i < min(first+1000, many); i++ {
+			p := charged(fmt.Sprintf("pay_%s_%026d", gateway, i))
+			p.Gateway = gateway
+			p.Operations[0].DueAt = at.Add(time.Duration(i) * time.Microsecond)
+			c.Payments = append(c.Payments, p)
+		}
+		if err := s.Commit(tb.Context(), written(c)); err != nil {
+			tb.Fatal(err)
+		}
+	}
 }

@@ -78,9 +78,10 @@ const operationColumns = `tenant, payment, place, id, kind, amount, last, outcom
 	failure_code, decline_code, failure_message, parked, epoch,
 	attempt, exposed, owner, first_sent_at, sent_at, lease_until, stopped_at, resend_until, adrift, lookup_lag, in_flight,
 	checks, blanks, checked_at, absent_at, lag, hinted, due_at, key, followers, asked, request_id,
-	booked, suspended, transfer, created_at, updated_at`
+	booked, suspended, transfer, created_at, updated_at, gateway`
 
-// columnOperation reads the row as it is, and whose it is.
+// columnOperation reads the row as it is, and whose it is. The gateway is its
+// payment's.
 func (s *stmt) columnOperation() (of pay.Ref, o *pay.Operation) {
 	c := columns{stmt: s}
 	of = pay.Ref{Tenant: c.text(), ID: c.text()}

@@ -75,7 +75,7 @@ func (w *writer) putOperation(p *pay.Payment, place int64, o *pay.Operation) err
 		timeOrNull(o.FirstSentAt).timeOrNull(o.SentAt).timeOrNull(o.LeaseUntil).timeOrNull(o.StoppedAt).timeOrNull(o.ResendUntil).
 		int(o.Adrift).int(o.LookupLag.Microseconds()).int(o.InFlight.Microseconds()).int(o.Checks).int(o.Blanks).timeOrNull(o.CheckedAt).timeOrNull(o.AbsentAt).int(o.Lag.Microseconds()).bool(o.Hinted).
 		timeOrNull(o.DueAt).textOrNull(o.Key).textOrNull(o.Followers).int(int64(o.Asked)).textOrNull(o.RequestID).
-		int(o.Booked).int(o.Suspended).textOrNull(o.Transfer).time(o.CreatedAt).time(o.UpdatedAt).exec())
+		int(o.Booked).int(o.Suspended).textOrNull(o.Transfer).time(o.CreatedAt).time(o.UpdatedAt).text(p.Gateway).exec())
 }
 
 func (w *writer) putReference(f *pay.Reference) error {

@@ -47,6 +47,7 @@ CREATE TABLE operations (
   payment         TEXT NOT NULL,
   place           INTEGER NOT NULL,
   id              TEXT NOT NULL,
+  gateway         TEXT NOT NULL,
   kind            INTEGER NOT NULL,
   amount          INTEGER NOT NULL,
   last            INTEGER NOT NULL,
@@ -91,7 +92,8 @@ CREATE TABLE operations (
   FOREIGN KEY (tenant, payment) REFERENCES payments (tenant, id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX operations_due ON operations (due_at) WHERE due_at IS NOT NULL;
+-- By gateway, so that what has been due for long at one hides nothing of another.
+CREATE INDEX operations_due ON operations (gateway, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX operations_at_gateway ON operations (tenant, gateway_id) WHERE gateway_id IS NOT NULL;
 CREATE INDEX refunds_in_review ON operations (kind, outcome, parked) WHERE kind = 5 AND (parked IS NOT NULL OR outcome = 4);
 
@@ -131,7 +133,7 @@ CREATE INDEX notices_by_time ON notices (at);
 -- told when that comes: a gateway that also works for somebody else sends many
 -- that wait for ever, and nobody looks at those again and again.
 CREATE INDEX notices_waiting ON notices (tenant, waits_for) WHERE waits_for IS NOT NULL;
-CREATE INDEX notices_matchable ON notices (matched, at, id) WHERE matched = 0 AND waits_for IS NULL;
+CREATE INDEX notices_matchable ON notices (gateway, at, id) WHERE matched = 0 AND waits_for IS NULL;
 
 CREATE TABLE payment_lines (
   tenant    TEXT NOT NULL,
