@@ -2,6 +2,7 @@ package pay
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/oncepay/oncepay/ledger"
@@ -124,7 +125,7 @@ func (c CreatePayment) adopt(b *Book, m ledger.Moment, p *Payment) (Result, erro
 	case c.Confirm && p.Status == RequiresConfirmation:
 		return b.charge(p, m, c.Ask, ToAdopt)
 	case p.Status == Processing:
-		return b.follow(p, m, c.Key)
+		return b.follow(p, m, c.Key, ToAdopt)
 	}
 	return answered(p, p.Charge(), ToAdopt), nil
 }
@@ -134,17 +135,20 @@ func (c CreatePayment) adopt(b *Book, m ledger.Moment, p *Payment) (Result, erro
 // client that makes a new key for every retry needs more than one.
 const MaxFollowers = 20
 
-// follow has a request for an order that is at work already answered with it: its
-// key is kept with what is at work, so that it is completed even if the request
-// never comes again.
-func (b *Book) follow(p *Payment, m ledger.Moment, k once.Key) (Result, error) {
+// follow has a request for what is at work already answered with it: its key, if it
+// has one, is kept with that, so that it is completed even if the request never comes
+// again.
+func (b *Book) follow(p *Payment, m ledger.Moment, k once.Key, v Verb) (Result, error) {
 	o := p.atWork()
+	if k.ID == "" || k.ID == o.Key || slices.Contains(strings.Fields(o.Followers), k.ID) {
+		return answered(p, p.Charge(), v), nil
+	}
 	if len(strings.Fields(o.Followers)) >= MaxFollowers {
 		return Result{}, refuse(ledger.InProgress, "", "the order's payment %s is at work, and %d requests wait for it", p.ID, MaxFollowers)
 	}
 	o.Followers = strings.TrimSpace(o.Followers + " " + k.ID)
 	b.writePayment(p, m)
-	return answered(p, p.Charge(), ToAdopt), nil
+	return answered(p, p.Charge(), v), nil
 }
 
 // again answers a repeat of a request that is still at work.
@@ -190,6 +194,8 @@ func (c ConfirmPayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 		return Result{}, noPayment()
 	case p.Status == RequiresConfirmation:
 		return b.charge(p, m, c.Ask, ToConfirm)
+	case p.Status == Processing:
+		return b.follow(p, m, c.Key, ToConfirm)
 	case p.Status == Canceled:
 		return Result{}, refuse(ledger.StateConflict, "", "the payment is canceled; create another one")
 	}

@@ -197,6 +197,22 @@ func TestWhoAdoptedAPaymentIsAnsweredWithIt(t *testing.T) {
 	}
 }
 
+// So is who confirmed a payment at work with a key of its own; without one there is
+// nothing to be kept.
+func TestWhoConfirmsAPaymentAtWorkIsAnsweredWithIt(t *testing.T) {
+	w := newWorld(prompt)
+	p := w.confirmed(t)
+	for range 2 {
+		if o := w.keyed(t, keyOf("k"), pay.ConfirmPayment{Ask: w.ask("k"), Ref: p.Ref}); !o.Interim || w.last(p).Followers != "k" {
+			t.Fatalf("it is told %+v, and followed by %q", o.Result, w.last(p).Followers)
+		}
+		w.do(t, pay.ConfirmPayment{Ask: w.ask(""), Ref: p.Ref})
+	}
+	if r := w.answer(t, p, done(100)); len(r.Answers) != 1 || w.keys[keyOf("k")].State != once.Done {
+		t.Errorf("it answers %+v; the key is %s", r.Answers, w.keys[keyOf("k")].State)
+	}
+}
+
 // More keys than an operation keeps are told to come again, and then have the
 // answer; none is claimed before.
 func TestOnlySoManyAdoptAPaymentAtWork(t *testing.T) {
