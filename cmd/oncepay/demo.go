@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -212,35 +213,47 @@ func (d *demonstration) print(r *demo.Report, findings int, asJSON bool) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(d.p.stdout, verdict(r, bad == nil))
+	_, err := fmt.Fprintln(d.p.stdout, verdict(r, findings))
 	return errors.Join(err, bad)
 }
 
 func perPayment(r *demo.Report) string {
-	if r.MostCharges > 1 || r.ChargedTwice > 0 {
+	if r.MostCharges > 1 {
 		return fmt.Sprintf("up to %d", r.MostCharges)
 	}
-	return "1"
+	return strconv.Itoa(r.MostCharges)
 }
 
 func cents(n int64) string { return fmt.Sprintf("%d.%02d EUR", n/100, n%100) }
 
-func verdict(r *demo.Report, good bool) string {
+func verdict(r *demo.Report, findings int) string {
 	took := r.Took.Round(100 * time.Millisecond)
-	if good {
+	wrong := wrongs(r, findings)
+	if len(wrong) == 0 {
 		return fmt.Sprintf("everything happened exactly once, in %s", took)
 	}
-	var wrong []string
-	if r.Overcharged > 0 {
-		wrong = append(wrong, fmt.Sprintf("%d customers paid %s too much", r.ChargedTwice, cents(r.Overcharged)))
-	}
-	if r.CentsMissing > 0 {
-		wrong = append(wrong, fmt.Sprintf("the books are %s apart", cents(r.CentsMissing)))
-	}
-	if r.Uncertain > 0 {
-		wrong = append(wrong, fmt.Sprintf("%d orders ended without anybody knowing what became of them", r.Uncertain))
-	}
 	return "this is what it cost, in " + took.String() + ": " + strings.Join(wrong, "; ")
+}
+
+// wrongs are all that keeps a report from being in order, in words: there is one
+// for each, so that no run is bad without saying why.
+func wrongs(r *demo.Report, findings int) (all []string) {
+	add := func(n int64, what string) {
+		if n > 0 {
+			all = append(all, what)
+		}
+	}
+	count := func(n int, what string) { add(int64(n), fmt.Sprintf(what, n)) }
+	count(r.ChargedTwice, "%d payments were charged more than once")
+	count(r.WronglyCharged, "%d payments were charged that should not have been")
+	count(r.NotCharged, "%d payments were not charged that should have been")
+	add(r.Overcharged, "customers paid "+cents(r.Overcharged)+" too much")
+	count(r.MovedTwice, "%d transfers were made more than once")
+	count(r.NotMoved, "%d transfers were never made")
+	add(r.CentsMissing, "the books are "+cents(r.CentsMissing)+" apart")
+	count(r.Uncertain, "%d orders ended without anybody knowing what became of them")
+	count(findings, "the audit found %d things wrong")
+	return all
 }
 
 // showProgress shows how far the demo is: a bar on a terminal, a line now and
