@@ -48,7 +48,7 @@ func openGateways(cfg config, store string, secret []byte, self net.Addr, log *s
 	at := cfg.sandbox
 	switch {
 	case at != "":
-		g.pages, err = relay(at)
+		g.pages, err = relay(at, log)
 	case cfg.dev:
 		at, err = g.openInside(cfg, store, self, log)
 	default:
@@ -126,16 +126,20 @@ func reachable(a net.Addr) string {
 	return fmt.Sprintf("http://127.0.0.1:%d", at.Port())
 }
 
-// relay shows the books and pages of a sandbox that runs elsewhere.
-func relay(at string) (http.Handler, error) {
+// relay shows the books and pages of a sandbox that runs elsewhere. Anybody can
+// ask for them: that they did not come is a debug line.
+func relay(at string, log *slog.Logger) (http.Handler, error) {
 	to, err := url.Parse(at)
 	if err != nil {
 		return nil, err
 	}
-	return &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(to)
-		r.Out.GetBody = nil // a form is posted once
-	}}, nil
+	return &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(to)
+			r.Out.GetBody = nil // a form is posted once
+		},
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}, nil
 }
 
 // besides serves the gateways' pages beside the API.

@@ -76,7 +76,10 @@ func listenOwner(store string) (*ownerSocket, error) {
 
 // serveOwner answers other commands until ctx ends.
 func serveOwner(ctx context.Context, l net.Listener, keys keyring, t teller, log *slog.Logger) {
-	s := &http.Server{Handler: ownerHandler(keys, t), ReadTimeout: ownerTimeout, WriteTimeout: ownerTimeout}
+	s := &http.Server{
+		Handler: ownerHandler(keys, t), ReadTimeout: ownerTimeout, WriteTimeout: ownerTimeout,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError), // a handler that panicked: only our own commands come here
+	}
 	stop := context.AfterFunc(ctx, func() { s.Close() })
 	defer stop()
 	if err := s.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {

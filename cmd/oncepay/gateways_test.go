@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// That a sandbox elsewhere is not there is for the server's log, and for nobody
+// else's.
+func TestARelayThatFailsTellsTheServersLog(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := "http://" + l.Addr().String()
+	l.Close() // nobody is there any more
+	logged, elsewhere := standardLog(t)
+	h, err := relay(at, logged.logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("GET", "/sandbox/charges", nil))
+	if w.Code != http.StatusBadGateway || !strings.Contains(logged.String(), "level=DEBUG") || elsewhere.String() != "" {
+		t.Errorf("it answers %d; the log has %q, the standard logger's %q", w.Code, logged.String(), elsewhere.String())
+	}
+}
+
+// A command of ours that finds a defect has it logged where the server logs.
+func TestADefectBehindTheSocketIsLogged(t *testing.T) {
+	store := t.TempDir() + "/x.db"
+	l, err := listenOwner(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	logged, elsewhere := standardLog(t)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		serveOwner(ctx, l, nil, nil, logged.logger()) // no keyring: to ask it panics
+	}()
+	if _, err := newOwner(store).APIKeys(t.Context()); err == nil {
+		t.Error("it answered")
+	}
+	stop()
+	<-ended
+	if !strings.Contains(logged.String(), `level=ERROR msg="http: panic serving`) || elsewhere.String() != "" {
+		t.Errorf("the log has %q, the standard logger's %q", logged.String(), elsewhere.String())
+	}
+}
+
+// lines are what a logger wrote.
+type lines struct {
+	mu      sync.Mutex
+	written bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.written.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.written.String()
+}
+
+func (l *lines) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// standardLog returns what is to be logged to, and what the standard logger writes
+// until the test ends.
+func standardLog(t *testing.T) (logged *lines, elsewhere *lines) {
+	logged, elsewhere = new(lines), new(lines)
+	before := log.Writer()
+	log.SetOutput(elsewhere)
+	t.Cleanup(func() { log.SetOutput(before) })
+	return logged, elsewhere
+}
