@@ -376,11 +376,14 @@ func (d decision) check() error {
 		return errors.New("--evidence: say in 1 to 1000 characters what the decision rests on")
 	case card.In(d.Evidence):
 		return fmt.Errorf("--evidence: %q has a card's number in it, shown here as ***; leave it out: it would be kept for ever", card.Mask(d.Evidence))
-	case d.Operation != "":
-		return checkPaymentID(d.Operation)
+	case d.Operation != "" && !operationID.MatchString(d.Operation):
+		return fmt.Errorf("--operation: %q is no id of an operation; they look like att_01k… and `oncepay payments show` shows those of a payment", d.Operation)
 	}
 	return nil
 }
+
+// operationID is what the id of an operation looks like.
+var operationID = regexp.MustCompile(`^(re|att|cap)_[0-9a-z]{26}$`)
 
 // teller settles payments. The process that owns the store is one, and so is
 // its socket.
