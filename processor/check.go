@@ -60,10 +60,10 @@ func (p *Processor) checkOnce(d *desk, c *pay.Call) *pay.Finding {
 	return p.guarded(d, c, func() pay.Finding { return d.conn.Check(ctx, *c) })
 }
 
-// Check asks the gateway what became of a payment: of every operation whose
-// outcome is open or in doubt, or else of its charge. It returns when the answers
-// are recorded, or ctx ends; what was begun goes on. It fails with ErrNoPayment,
-// ErrNoGateway, ErrUntold, ErrCannotAsk or ErrClosed, or because the store does.
+// Check asks the gateway what became of a payment: see pay.Payment.Questions. It
+// returns when the answers are recorded, or ctx ends; what was begun goes on. It
+// fails with ErrNoPayment, ErrNoGateway, ErrUntold, ErrCannotAsk or ErrClosed, or
+// because the store does.
 func (p *Processor) Check(ctx context.Context, ref pay.Ref) error {
 	rows, err := p.cfg.Store.Load(ctx, engine.Need{Payments: pay.Rows{Payments: []pay.Ref{ref}}})
 	if err != nil {
@@ -83,23 +83,10 @@ func (p *Processor) Check(ctx context.Context, ref pay.Ref) error {
 		return fmt.Errorf("%w: %s", ErrCannotAsk, d.name)
 	}
 	var wrong []error
-	for _, o := range doubtful(payment) {
+	for _, o := range payment.Questions() {
 		wrong = append(wrong, p.checkNow(ctx, d, question{payment, o, p.fateOf(o)}))
 	}
 	return errors.Join(wrong...)
-}
-
-// doubtful are the operations that are worth asking about.
-func doubtful(p *pay.Payment) (all []*pay.Operation) {
-	for _, o := range p.Operations {
-		if !o.Outcome.Final() || o.Parked != "" {
-			all = append(all, o)
-		}
-	}
-	if len(all) == 0 { // what is settled may have been settled wrongly, by the gateway or by a human
-		return p.Operations
-	}
-	return all
 }
 
 // checkNow asks, or waits for somebody who does. One who began before may have

@@ -62,6 +62,35 @@ func TestCheckAsksAboutWhatIsOpen(t *testing.T) {
 	})
 }
 
+// Of what is settled only the charge is asked about: a payment may have hundreds of
+// operations.
+func TestCheckOfWhatIsSettledAsksAboutTheCharge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBooks(), newSide(mild)
+		h := open(t, b, s)
+		defer h.shut()
+		id := h.create("t", "order-1")
+		synctest.Wait()
+		ref := pay.Ref{Tenant: "t", ID: id}
+		for range 3 {
+			h.exec.Do(t.Context(), &engine.Job{Tenant: "t", Payment: pay.RefundPayment{Ask: pay.Ask{House: h.House()}, Ref: ref, Amount: new(int64(10))}})
+			synctest.Wait()
+		}
+		if err := h.Check(t.Context(), ref); err != nil {
+			t.Fatal(err)
+		}
+		p := h.payment("t", id)
+		if p.Refunded != 30 || s.asked(p.Charge().ID) != 1 {
+			t.Errorf("%d is given back; the charge was asked about %d times", p.Refunded, s.asked(p.Charge().ID))
+		}
+		for _, o := range p.Operations[1:] {
+			if n := s.asked(o.ID); n != 0 {
+				t.Errorf("the %s was asked about %d times", o.Kind, n)
+			}
+		}
+	})
+}
+
 // What is due while somebody asks about it is not asked about by another.
 func TestWhatIsDueIsAskedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
