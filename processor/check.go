@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/pay"
@@ -82,10 +83,19 @@ func (p *Processor) Check(ctx context.Context, ref pay.Ref) error {
 	case !d.conn.Terms().Contract.Lookup:
 		return fmt.Errorf("%w: %s", ErrCannotAsk, d.name)
 	}
-	var wrong []error
-	for _, o := range payment.Questions() {
-		wrong = append(wrong, p.checkNow(ctx, d, question{payment, o, p.fateOf(o)}))
+	return p.checkAll(ctx, d, payment)
+}
+
+// checkAll asks about all of a payment's questions at once, as far as the desk has
+// slots: each may take as long as the gateway may, and somebody waits for the last.
+func (p *Processor) checkAll(ctx context.Context, d *desk, payment *pay.Payment) error {
+	questions := payment.Questions()
+	wrong := make([]error, len(questions))
+	var all sync.WaitGroup
+	for i, o := range questions {
+		all.Go(func() { wrong[i] = p.checkNow(ctx, d, question{payment, o, p.fateOf(o)}) })
 	}
+	all.Wait()
 	return errors.Join(wrong...)
 }
 

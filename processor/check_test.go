@@ -62,6 +62,41 @@ func TestCheckAsksAboutWhatIsOpen(t *testing.T) {
 	})
 }
 
+// All of it is asked at once, as far as there are slots: whoever waits does so as
+// long as the gateway takes for one of them.
+func TestCheckAsksAtOnce(t *testing.T) {
+	for slots, want := range map[int]time.Duration{64: 2 * time.Second, 2: 4 * time.Second, 1: 6 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			b, s := newBooks(), newSide(hostile)
+			h := open(t, b, s, func(c *processor.Config, _ *hold) { c.MaxChecks = slots })
+			defer h.shut()
+			id := h.create("t", "order-1")
+			synctest.Wait()
+			ref, do := pay.Ref{Tenant: "t", ID: id}, func(c pay.Command) {
+				if o := h.exec.Do(t.Context(), &engine.Job{Tenant: "t", Payment: c}); o.Err != nil {
+					t.Error(o.Err)
+				}
+				synctest.Wait()
+			}
+			for i := range 3 { // each is given back, and then the gateway says that it was not
+				do(pay.RefundPayment{Ask: pay.Ask{House: h.House()}, Ref: ref, Amount: new(int64(10))})
+				do(pay.Record{Ref: ref, Operation: h.payment("t", id).Operations[i+1].ID, House: h.House(), Finding: &pay.Finding{Outcome: pay.Declined}})
+			}
+			h.stop() // nobody else asks
+			h.running.Wait()
+			synctest.Wait()
+			s.ask = func(pay.Call) { time.Sleep(2 * time.Second) }
+			began := time.Now()
+			if err := h.Check(t.Context(), ref); err != nil {
+				t.Fatal(err)
+			}
+			if n, took := len(h.payment("t", id).Questions()), time.Since(began); n != 3 || took != want {
+				t.Errorf("with %d slots %d questions took %s, want %s", slots, n, took, want)
+			}
+		})
+	}
+}
+
 // Of what is settled only the charge is asked about: a payment may have hundreds of
 // operations.
 func TestCheckOfWhatIsSettledAsksAboutTheCharge(t *testing.T) {
