@@ -139,5 +139,8 @@ func (x *exchange) whyNotAsked(r pay.Ref, err error) {
 		level = slog.LevelDebug
 	}
 	x.api.log.Log(x.r.Context(), level, "a gateway could not be asked", "request", x.id, "payment", r.ID, "err", err)
-	x.refuse(gatewayUnavailable, "The gateway could not be asked, or it took too long. If it answers later, that is written down.")
+	x.refuse(gatewayUnavailable, NotAsked)
 }
+
+// NotAsked is what somebody is told whose check of a payment came to nothing.
+const NotAsked = "The gateway could not be asked, or it took too long. If it answers later, that is written down."

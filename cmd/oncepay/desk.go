@@ -36,8 +36,20 @@ func (d *desk) CheckPayment(ctx context.Context, id string) error {
 	case d.gateways == nil:
 		return errors.New("no server is running on this store, and only a server knows the gateways: start it with `oncepay serve`; it checks by itself what is in doubt")
 	}
-	return d.plain("check", id, d.gateways.Check(ctx, m.Ref))
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	err = d.plain("check", id, d.gateways.Check(ctx, m.Ref))
+	for _, late := range []error{context.DeadlineExceeded, context.Canceled, engine.ErrInProgress} {
+		if errors.Is(err, late) {
+			return badNews{web.NotAsked}
+		}
+	}
+	return err
 }
+
+// checkTime is how long a check of the command line waits for the gateway: as long
+// as one of the API does.
+const checkTime = web.DefaultWait
 
 // ResolvePayment is teller's.
 func (d *desk) ResolvePayment(ctx context.Context, id string, how decision) error {

@@ -3,16 +3,19 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/internal/id"
 	"github.com/oncepay/oncepay/once"
 	"github.com/oncepay/oncepay/pay"
+	"github.com/oncepay/oncepay/processor"
 	"github.com/oncepay/oncepay/web"
 )
 
@@ -132,5 +135,32 @@ func TestEvidenceTakesNoCardNumber(t *testing.T) {
 	}
 	if p, err := d.store.Payment(t.Context(), made.Ref); err != nil || !p.InDoubt || logged.Len() > 0 {
 		t.Errorf("the payment is %+v, %v; logged was %s", p, err, &logged)
+	}
+}
+
+// late is a gateway that somebody waited for in vain, and why.
+type late struct{ why error }
+
+func (g late) Check(ctx context.Context, _ pay.Ref) error {
+	if at, ends := ctx.Deadline(); !ends || time.Until(at) > checkTime {
+		return errors.New("it is waited for without an end")
+	}
+	return fmt.Errorf("check: %w", g.why)
+}
+
+// A check of a gateway that hangs comes to an end before its caller does, and says
+// what the API says.
+func TestACheckOfAGatewayThatHangs(t *testing.T) {
+	d, made := inDoubt(t, slog.New(slog.DiscardHandler))
+	for why, want := range map[error]string{
+		context.DeadlineExceeded: web.NotAsked,
+		context.Canceled:         web.NotAsked, // somebody else asked, and left
+		engine.ErrInProgress:     web.NotAsked,
+		processor.ErrUntold:      "check: processor: the gateway has not said yet what it promises",
+	} {
+		d.gateways = late{why}
+		if err := d.CheckPayment(t.Context(), made.ID); err == nil || err.Error() != want {
+			t.Errorf("%v: told %v, want %s", why, err, want)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -77,7 +78,7 @@ func listenOwner(store string) (*ownerSocket, error) {
 // serveOwner answers other commands until ctx ends.
 func serveOwner(ctx context.Context, l net.Listener, keys keyring, t teller, log *slog.Logger) {
 	s := &http.Server{
-		Handler: ownerHandler(keys, t), ReadTimeout: ownerTimeout, WriteTimeout: ownerTimeout,
+		Handler: ownerHandler(keys, t), ReadHeaderTimeout: ownerTimeout, ReadTimeout: patientTimeout, WriteTimeout: patientTimeout,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError), // a handler that panicked: only our own commands come here
 	}
 	stop := context.AfterFunc(ctx, func() { s.Close() })
@@ -87,7 +88,14 @@ func serveOwner(ctx context.Context, l net.Listener, keys keyring, t teller, log
 	}
 }
 
-const ownerTimeout = 10 * time.Second
+const (
+	// ownerTimeout is for what the owner does by itself: some commits.
+	ownerTimeout = 10 * time.Second
+
+	// patientTimeout is for what it has a gateway asked for. It ends after that does,
+	// so that who asks is told what became of it, and not that nobody answers.
+	patientTimeout = checkTime + ownerTimeout
+)
 
 func ownerHandler(keys keyring, t teller) http.Handler {
 	mux := http.NewServeMux()
@@ -149,7 +157,7 @@ func tell(w http.ResponseWriter, v any, err error) {
 // owner is the server that owns a store, as other commands see it.
 type owner struct {
 	path   string
-	client *http.Client
+	client *http.Client // its Timeout is that of what is asked for
 }
 
 func newOwner(store string) *owner {
@@ -158,6 +166,13 @@ func newOwner(store string) *owner {
 		return (&net.Dialer{}).DialContext(ctx, "unix", path)
 	}
 	return &owner{path, &http.Client{Timeout: ownerTimeout, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+}
+
+// patient is the owner for what may take longer.
+func (o *owner) patient() *owner {
+	client := *o.client
+	client.Timeout = patientTimeout
+	return &owner{o.path, &client}
 }
 
 func (o *owner) CreateAPIKey(ctx context.Context, k access.Key) error {
@@ -184,17 +199,36 @@ func (o *owner) ask(ctx context.Context, method, path string, body, into any) er
 	req.GetBody = nil // sent once: a key that was made twice would be two keys
 	resp, err := o.client.Do(req)
 	if err != nil {
-		return fmt.Errorf("another process owns the store, and does not answer on %s: %w", o.path, err)
+		return o.silence(err)
 	}
 	defer resp.Body.Close()
 	told, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
 	switch {
 	case err != nil:
-		return err
+		return o.silence(err)
 	case resp.StatusCode != http.StatusOK:
 		return errors.New(string(bytes.TrimSpace(told)))
 	case into == nil:
 		return nil
 	}
 	return json.Unmarshal(told, into)
+}
+
+// silence says what it means that the owner did not answer. Where its socket is
+// helps only if nobody is there; whoever took what was asked may do it all the same.
+func (o *owner) silence(err error) error {
+	var at *net.OpError
+	var slow net.Error
+	var asked *url.Error
+	switch {
+	case errors.As(err, &at) && at.Op == "dial":
+		return fmt.Errorf("another process owns the store, and does not answer on %s: %w", o.path, at.Err)
+	case errors.As(err, &slow) && slow.Timeout():
+		return fmt.Errorf("the process that owns the store has not answered in %s; what it was asked for may be done all the same", o.client.Timeout)
+	case at != nil:
+		err = at.Err
+	case errors.As(err, &asked):
+		err = asked.Err
+	}
+	return fmt.Errorf("the process that owns the store broke off: %w; what it was asked for may be done all the same", err)
 }

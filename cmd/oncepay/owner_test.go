@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/oncepay/oncepay/access"
 	"github.com/oncepay/oncepay/store/sqlite"
@@ -121,5 +122,67 @@ func TestOwnerRefusesWhatIsNoKey(t *testing.T) {
 	}
 	if all, err := store.APIKeys(t.Context()); err != nil || len(all) != 1 {
 		t.Errorf("%d keys were made: %v", len(all), err)
+	}
+}
+
+// Who owns the store and does not answer is told of as what it is: it is not there,
+// or it is slow, or it is gone now. Only the first is about the socket.
+func TestAnOwnerThatDoesNotAnswer(t *testing.T) {
+	for name, row := range map[string]struct {
+		handler http.HandlerFunc // nil: nobody is there
+		want    string
+	}{
+		"nobody is there":    {nil, "another process owns the store, and does not answer on STORE.sock: connect: no such file or directory"},
+		"it takes too long":  {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "the process that owns the store has not answered in 100ms; what it was asked for may be done all the same"},
+		"it breaks off":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "the process that owns the store broke off: EOF; what it was asked for may be done all the same"},
+		"it breaks off late": {half, "the process that owns the store broke off: unexpected EOF; what it was asked for may be done all the same"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := filepath.Join(t.TempDir(), "x.db")
+			if row.handler != nil {
+				answerOn(t, store, row.handler)
+			}
+			o := newOwner(store)
+			if strings.Contains(name, "too long") {
+				o.client.Timeout = 100 * time.Millisecond
+			}
+			err := o.ResolvePayment(t.Context(), "pay_1", decision{})
+			if err == nil || strings.ReplaceAll(err.Error(), store, "STORE") != row.want {
+				t.Errorf("got %v, want %s", err, row.want)
+			}
+		})
+	}
+}
+
+func half(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Length", "2")
+	w.Write([]byte("{"))
+}
+
+// answerOn has somebody answer on the socket of a store until the test ends.
+func answerOn(t *testing.T, store string, h http.HandlerFunc) {
+	l, err := listenOwner(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: h}
+	go s.Serve(l)
+	t.Cleanup(func() { s.Close() })
+}
+
+// A gateway may take longer than the owner does for all else.
+func TestACheckIsWaitedForLonger(t *testing.T) {
+	store := filepath.Join(t.TempDir(), "x.db")
+	o := newOwner(store)
+	o.client.Timeout = 100 * time.Millisecond
+	answerOn(t, store, func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(3 * o.client.Timeout)
+		w.Write([]byte("{}"))
+	})
+	if err := o.CheckPayment(t.Context(), "pay_1"); err != nil {
+		t.Error(err)
+	}
+	if err := o.ResolvePayment(t.Context(), "pay_1", decision{}); err == nil {
+		t.Error("it was waited for, so that the test does not tell one from the other")
 	}
 }

@@ -418,7 +418,7 @@ func (p *program) settling(ctx context.Context, s settings, id string, asJSON bo
 
 // CheckPayment is teller's.
 func (o *owner) CheckPayment(ctx context.Context, id string) error {
-	return o.ask(ctx, "POST", "/payments/"+url.PathEscape(id)+"/check", nil, nil)
+	return o.patient().ask(ctx, "POST", "/payments/"+url.PathEscape(id)+"/check", nil, nil)
 }
 
 // ResolvePayment is teller's.
