@@ -110,7 +110,7 @@ type Operation struct {
 	CheckedAt time.Time     // when the last check began
 	AbsentAt  time.Time     // when the last check began that did not find it; zero: none since it was last sent
 	Lag       time.Duration // by how much that check may have missed what had happened, if the gateway says so
-	Hinted    bool          // the gateway sent a notice: look, even if it is settled
+	Hinted    bool          // the gateway sent a notice, or somebody asks: look, even if it is settled
 
 	// DueAt is when there is something to do next; zero: nothing. The index that
 	// recovery reads.

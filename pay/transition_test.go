@@ -268,6 +268,7 @@ func TestEveryCommandOfAnotherTenantsPayment(t *testing.T) {
 		"record":                 pay.Record{Ref: p.Ref, Operation: p.Charge().ID, House: w.house},
 		"record of no operation": pay.Record{Ref: pay.Ref{Tenant: tenant, ID: p.ID}, Operation: "att_0", House: w.house},
 		"show":                   pay.ShowPayment{Ref: p.Ref},
+		"ask":                    pay.AskGateway{Ref: p.Ref, House: w.house},
 	} {
 		t.Run(name, func(t *testing.T) { w.refuse(t, c, "not_found", "") })
 	}

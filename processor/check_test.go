@@ -234,3 +234,46 @@ func TestACallerThatGoesAwayLeavesNothing(t *testing.T) {
 		}
 	})
 }
+
+// Who does not wait for a check has it made all the same: of each question, and of
+// what is settled too.
+func TestACheckThatNobodyWaitsFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBooks(), newSide(mild)
+		s.contract.LookupLag = time.Millisecond
+		h := open(t, b, s)
+		defer h.shut()
+		id := h.create("t", "order-1")
+		time.Sleep(time.Second)
+		ref, do := pay.Ref{Tenant: "t", ID: id}, func(c pay.Command) {
+			if o := h.exec.Do(t.Context(), &engine.Job{Tenant: "t", Payment: c}); o.Err != nil {
+				t.Error(o.Err)
+			}
+			synctest.Wait()
+		}
+		do(pay.AskGateway{Ref: ref, House: h.House()})
+		charge := h.payment("t", id).Charge().ID
+		if n := s.asked(charge); n != 1 {
+			t.Errorf("of what is settled the charge was asked about %d times", n)
+		}
+		var refunds []string
+		for i := range 2 { // each is given back, and then the gateway says that it was not
+			do(pay.RefundPayment{Ask: pay.Ask{House: h.House()}, Ref: ref, Amount: new(int64(10))})
+			refunds = append(refunds, h.payment("t", id).Operations[i+1].ID)
+			do(pay.Record{Ref: ref, Operation: refunds[i], House: h.House(), Finding: &pay.Finding{Outcome: pay.Declined}})
+		}
+		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) // it was asked what is so
+		before := []int{s.asked(refunds[0]), s.asked(refunds[1])}
+		do(pay.AskGateway{Ref: ref, House: h.House()})
+		time.Sleep(time.Second)
+		for i, o := range refunds {
+			if n := s.asked(o) - before[i]; n != 1 {
+				t.Errorf("refund %d was asked about %d times more", i+1, n)
+			}
+		}
+		if n := s.asked(charge); n != 1 {
+			t.Errorf("the charge was asked about %d times, and it is not in question", n)
+		}
+	})
+}

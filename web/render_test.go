@@ -77,6 +77,7 @@ func TestWhatIsAnsweredToARequestAboutAPayment(t *testing.T) {
 		"a decision":                                {last(pay.ToResolve, paid(pay.Failed, pay.Declined), false), 200, "", `"status":"failed"`},
 		"a decision about a refund":                 {last(pay.ToResolve, with(paid(pay.Succeeded, pay.Done), pay.Refund, pay.Declined, declined), false), 200, "", `"id":"pay_`},
 		"a check":                                   {last(pay.ToCheck, paid(pay.Processing, pay.Unknown), false), 200, "", `"status":"processing"`},
+		"a check that nobody waits for":             {last(pay.ToCheck, paid(pay.Succeeded, pay.Done), true), 202, place, `"status":"succeeded"`},
 		"a refusal":                                 {pay.Reply{RequestID: "req_of_now", Refusal: ledger.Refuse(pay.ExceedsCaptured, "/amount", "too much")}, 422, "", `"request_id":"req_of_now"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,11 +1,11 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"time"
 
+	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/internal/jcs"
 	"github.com/oncepay/oncepay/pay"
 )
@@ -15,16 +15,16 @@ import (
 
 // check is POST /v1/payments/{id}/check. Asking moves nothing, but takes its time:
 // so it is done between looking the key up and keeping the answer under it. Of two
-// at once with one key, both may ask, and one answer is kept.
+// at once with one key, both may ask, and one answer is kept. Who does not want to
+// wait has it asked by whoever comes to it, and is told how the payment is: nothing
+// is kept of that.
 func (x *exchange) check() {
 	o := x.readOrder(checkPayment)
 	if o == nil {
 		return
 	}
 	most := x.keepsTo()
-	if o.NoWait = most == 0; o.NoWait {
-		x.Header().Del("Preference-Applied") // the gateway is waited for all the same
-	}
+	o.NoWait = most == 0
 	show := o.Payment
 	o.Payment = held{key: o.Request.Key}
 	came := x.do(&o.Job, most)
@@ -32,11 +32,16 @@ func (x *exchange) check() {
 		x.answer(x.payOutcome(o, came))
 		return
 	}
-	if !x.gatewayAsked(most) {
-		return
+	p, ok := x.askable()
+	switch {
+	case !ok: // it has answered
+	case p != nil && most == 0:
+		ask := pay.AskGateway{Ref: p.Ref, House: x.api.payments.House()}
+		x.answer(x.payOutcome(o, x.do(&engine.Job{Tenant: p.Tenant, RequestID: x.id, Payment: ask}, 0)))
+	case p == nil || x.gatewayAsked(p.Ref, most):
+		o.Payment = show
+		x.answer(x.payOutcome(o, x.do(&o.Job, most)))
 	}
-	o.Payment = show
-	x.answer(x.payOutcome(o, x.do(&o.Job, most)))
 }
 
 var checkPayment = &operation{name: "POST /v1/payments/{id}/check", pay: readCheckPayment, verb: "check"}
@@ -46,25 +51,32 @@ func readCheckPayment(f *form, a asked, body jcs.Value) pay.Command {
 	return pay.ShowPayment{Ref: a.Ref}
 }
 
-// gatewayAsked asks the gateway of the payment in the path, if there is one. If it
-// could not be asked, it has answered.
-func (x *exchange) gatewayAsked(most time.Duration) bool {
+// askable is the payment in the path, or nil if there is none, or nothing of it that
+// the gateway could be asked about. If the gateway cannot be asked at all, it has
+// answered, and reports false.
+func (x *exchange) askable() (p *pay.Payment, ok bool) {
 	p, err := x.api.store.Payment(x.r.Context(), x.ref())
 	if err != nil {
 		x.failed("read a payment", err)
-		return false
+		return nil, false
 	}
-	if p == nil || p.Charge() == nil { // not found, or nothing was ever asked of the gateway
-		return true
+	if p == nil || p.Charge() == nil {
+		return nil, true
 	}
 	if terms, known := x.api.payments.House().Gateways[p.Gateway]; known && !terms.Untold && !terms.Contract.Lookup {
 		x.refuse(stateConflict, "This gateway cannot be asked what became of something. See its own records, and resolve the payment.")
-		return false
+		return nil, false
 	}
-	ctx, cancel := context.WithTimeout(x.r.Context(), cmp.Or(most, DefaultWait))
+	return p, true
+}
+
+// gatewayAsked asks the gateway of a payment, and waits for what it says. If it
+// could not be asked, it has answered.
+func (x *exchange) gatewayAsked(r pay.Ref, most time.Duration) bool {
+	ctx, cancel := context.WithTimeout(x.r.Context(), most)
 	defer cancel()
-	if err := x.api.payments.Check(ctx, p.Ref); err != nil {
-		x.whyNotAsked(p.Ref, err)
+	if err := x.api.payments.Check(ctx, r); err != nil {
+		x.whyNotAsked(r, err)
 		return false
 	}
 	return true

@@ -357,7 +357,7 @@ func TestWhatIsKeptToIsSaid(t *testing.T) {
 			{"a batch", "POST", "/v1/transfers/batch", `{"transfers":[{"idempotency_key":"f"}]}`, "wait=5", "", 200, "wait=5"},
 			{"a decision", "POST", "/v1/payments/" + made + "/resolve", `{"as":"absent","evidence":"x"}`, "wait=5", "g", 409, "wait=5"},
 			{"a check", "POST", "/v1/payments/" + made + "/check", "", "wait=5", "h", 200, "wait=5"},
-			{"a check that waits for its gateway all the same", "POST", "/v1/payments/" + made + "/check", "", "wait=0", "i", 200, ""},
+			{"a check that does not wait for its gateway", "POST", "/v1/payments/" + made + "/check", "", "wait=0", "i", 200, "wait=0"},
 			{"a client that asks for something else", "POST", "/v1/transfers", transferBody("1"), "return=minimal", "j", 201, ""},
 			{"a request without a key", "POST", "/v1/transfers", transferBody("1"), "wait=5", "", 400, ""},
 			{"a body that is no JSON", "POST", "/v1/transfers", "{", "wait=5", "k", 400, ""},
@@ -366,6 +366,54 @@ func TestWhatIsKeptToIsSaid(t *testing.T) {
 			a := h.do(row.method, row.target, row.body, "Prefer", row.prefer, "Idempotency-Key", row.key)
 			if got := a.header.Get("Preference-Applied"); a.status != row.status || got != row.applied {
 				t.Errorf("%s: got %d, kept to %q; want %d, %q: %s", row.sentence, a.status, got, row.status, row.applied, a.body)
+			}
+		}
+	})
+}
+
+// Who does not want to wait for a check does not, however long the gateway takes:
+// it is asked all the same, and the key is as free as before.
+func TestACheckThatNobodyWaitsFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil)
+		h.till.set("", true)
+		id := h.do("POST", "/v1/payments", confirmed("pm_silent"), "Idempotency-Key", "k", "Prefer", "wait=5").id()
+		target, began := "/v1/payments/"+id+"/check", time.Now()
+		check := func(wait string) answer {
+			return h.do("POST", target, "", "Idempotency-Key", "c", "Prefer", wait)
+		}
+		a := check("wait=0")
+		if a.status != 202 || !strings.Contains(a.body, `"in_doubt":true`) || a.header.Get("Location") != "/v1/payments/"+id ||
+			a.header.Get("Retry-After") == "" || a.header.Get("Preference-Applied") != "wait=0" || time.Since(began) > 0 {
+			t.Errorf("after %s: %v", time.Since(began), a)
+		}
+		h.till.work.Wait()
+		if a := h.do("GET", "/v1/keys?key=c", ""); a.status != 404 {
+			t.Errorf("something is kept under its key: %v", a)
+		}
+		h.till.set("", false)
+		if a := check("wait=0"); a.status != 202 {
+			t.Errorf("again: %v", a)
+		}
+		h.till.work.Wait()
+		if a := h.do("GET", "/v1/payments/"+id, ""); !strings.Contains(a.body, `"succeeded"`) {
+			t.Errorf("the gateway was not asked: %v", a)
+		}
+		first := check("wait=1")
+		if again := check("wait=0"); first.status != 200 || again.body != first.body || again.header.Get("Idempotency-Replayed") != "true" {
+			t.Errorf("got %v and %v", first, again)
+		}
+		for name, row := range map[string]struct {
+			payments Payments
+			want     string
+		}{
+			"it is not there":     {gateways{house: having("another")}, "gateway_unavailable"},
+			"it has told nothing": {gateways{house: pay.House{Gateways: map[string]pay.Terms{"sandbox": {Untold: true}}}}, "gateway_unavailable"},
+			"it cannot be asked":  {gateways{house: having("sandbox")}, "state_conflict"},
+		} {
+			h.payments = row.payments
+			if a := h.do("POST", target, "", "Idempotency-Key", "d", "Prefer", "wait=0"); a.code() != row.want {
+				t.Errorf("%s: %v", name, a)
 			}
 		}
 	})
