@@ -14,6 +14,7 @@ import (
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
+	"github.com/oncepay/oncepay/pay"
 )
 
 // tombstones is short of the 400 days of a service: fake time is fast, but Keep
@@ -23,7 +24,7 @@ const tombstones = 3 * 24 * time.Hour
 // kept runs a test in fake time, with an executor on a bank that is kept.
 func kept(t *testing.T, store engine.Upkeep, m *engine.Memory, test func(t *testing.T, e *engine.Executor, log *strings.Builder)) {
 	synctest.Test(t, func(t *testing.T) {
-		e := engine.New(m, engine.Config{})
+		e := engine.New(m, engine.Config{Render: render})
 		var log strings.Builder
 		ctx, stop := context.WithCancel(context.Background())
 		var wg sync.WaitGroup
@@ -107,6 +108,40 @@ func TestReplaysAreCounted(t *testing.T) {
 		time.Sleep(1100 * time.Millisecond)
 		if got := known(t, m, "k").Replays; got != 4 {
 			t.Errorf("counted %d replays, want 4", got)
+		}
+	})
+}
+
+// slowly is a command that has no final answer the first times that it is decided.
+type slowly struct{ times *int }
+
+func (slowly) Needs(*pay.Book) {}
+
+func (c slowly) Decide(*pay.Book, ledger.Moment) (pay.Result, error) {
+	*c.times--
+	return pay.Result{Verb: pay.ToCheck, Payment: &pay.Payment{Ref: pay.Ref{Tenant: "acme", ID: "pay_1"}}, Interim: *c.times >= 0}, nil
+}
+
+// Whatever is answered as a replay is counted as one: also the repeat that brings
+// the final answer itself, and the one that waited for it. The first request is
+// none, however often it had to look.
+func TestReplaysOfWhatWasAtWorkAreCounted(t *testing.T) {
+	m := newBank(t)
+	kept(t, m, m, func(t *testing.T, e *engine.Executor, _ *strings.Builder) {
+		times := 2
+		ask := func() *engine.Job {
+			return &engine.Job{Tenant: "acme", Request: once.Request{Key: once.Key{Tenant: "acme", ID: "k"}}, Payment: slowly{&times}}
+		}
+		first, waits, brings := ask(), ask(), ask()
+		replays := 0
+		for _, j := range []*engine.Job{first, waits, brings, waits, first} {
+			if e.Do(context.Background(), j).Replayed {
+				replays++
+			}
+		}
+		time.Sleep(1100 * time.Millisecond)
+		if got := known(t, m, "k").Replays; got != 2 || replays != 2 {
+			t.Errorf("counted %d replays of %d, want 2", got, replays)
 		}
 	})
 }
