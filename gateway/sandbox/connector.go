@@ -133,7 +133,8 @@ func (c *Connector) instruction(call *pay.Call) instructionBody {
 		b.PaymentMethod, b.ReturnURL = call.Method, call.ReturnURL
 	case call.Kind == pay.Capture:
 		b.Final = &call.Last
-	case call.Kind == pay.Void && call.Target == "":
+	}
+	if call.Target == "" { // nobody knows what the gateway calls the charge
 		b.TargetOperation = call.TargetOp
 	}
 	return b

@@ -87,6 +87,27 @@ func TestConnectorCarriesOutEveryKind(t *testing.T) {
 	}
 }
 
+// What the gateway calls a charge may not be known: a human has found that it was
+// made. Then it goes by the operation's id.
+func TestConnectorNamesAChargeByItsOperation(t *testing.T) {
+	h := open(t, sandbox.Config{})
+	c := connect(t, sandbox.ConnectorConfig{URL: h.url})
+	authorize := call("att_1", "pm_ok")
+	authorize.Kind = pay.Authorize
+	c.Send(t.Context(), authorize)
+	for _, ask := range []pay.Call{
+		follow("cap_1", pay.Capture, pay.Finding{}, 1200), follow("re_1", pay.Refund, pay.Finding{}, 300),
+	} {
+		sent, found := c.Send(t.Context(), ask), c.Check(t.Context(), ask)
+		if found.Detail = sent.Detail; sent.Outcome != pay.Done || sent.Amount != ask.Amount || found != sent {
+			t.Errorf("%s: sent %+v, found %+v", ask.Kind, sent, found)
+		}
+	}
+	if got := h.charges("pay_1"); len(got) != 1 || got[0].AmountCaptured != 1200 || got[0].AmountRefunded != 300 {
+		t.Errorf("the books say %+v", got)
+	}
+}
+
 // All that a client said of a payment reaches the gateway.
 func TestConnectorPassesOnWhatWasSaid(t *testing.T) {
 	var got atomic.Pointer[string]

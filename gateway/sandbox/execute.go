@@ -19,7 +19,7 @@ func (s *Server) arrive(t *tx, in *instruction) (Fault, error) {
 	if err != nil {
 		return Fault{}, err
 	}
-	options, err := t.optionsOf(in.target)
+	options, err := t.optionsOf(in)
 	if err != nil {
 		return Fault{}, err
 	}

@@ -39,6 +39,11 @@ type asked struct {
 // isCharge says that e can be captured, voided or refunded.
 func (e *execution) isCharge() bool { return e.kind == kindCharge || e.kind == kindAuthorize }
 
+// holdsMoney says that a charge has reserved or taken money that was not given back.
+func (e *execution) holdsMoney() bool {
+	return e.status == statusSucceeded && !e.voided && (e.captured == 0 || e.refunded < e.captured)
+}
+
 const selectExecutions = `SELECT num, operation, kind, payment, gateway_id, target, amount, currency, status, decline_code,
 	captured, refunded, closed, voided, request, visible_at, at FROM executions `
 

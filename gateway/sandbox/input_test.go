@@ -44,6 +44,8 @@ func TestWhatIsRefused(t *testing.T) {
 		{"a capture of nothing", swap(`"charge"`, `"capture"`), 400, "invalid"},
 		{"a void of nothing", swap(`"charge"`, `"void"`), 400, "invalid"},
 		{"a void of two things", swap(`"charge"`, `"void","target":"ch_1","target_operation":"att_1"`), 400, "invalid"},
+		{"a refund of nothing", swap(`"charge"`, `"refund"`), 400, "invalid"},
+		{"a refund of two things", swap(`"charge"`, `"refund","target":"ch_1","target_operation":"att_1"`), 400, "invalid"},
 		{"a return to a script", swap(`"kind"`, `"return_url":"javascript:alert(1)","kind"`), 400, "invalid"},
 		{"a webhook to a file", swap(`"kind"`, `"notify":{"url":"file:///etc/passwd","secret":"`+secretText+`"},"kind"`), 400, "invalid"},
 		{"a webhook without a secret", swap(`"kind"`, `"notify":{"url":"http://127.0.0.1/"},"kind"`), 400, "invalid"},

@@ -17,7 +17,7 @@ type instruction struct {
 	operation string // the idempotency key
 
 	kind, payment           string
-	target, targetOperation string // what a capture, void or refund is of
+	target, targetOperation string // what a capture, void or refund is of: one of them
 	amount                  int64  // 0: all of it, of a void
 	currency                string
 	final                   bool // nothing more will be captured
@@ -153,13 +153,9 @@ func (in *instruction) checkKind() *refusal {
 		if _, known := behaviours[in.paymentMethod]; !known {
 			return refused(http.StatusUnprocessableEntity, "no_such_payment_method", "there is no payment method %q here", in.paymentMethod)
 		}
-	case kindCapture, kindRefund:
-		if in.target == "" {
-			return invalid("target is missing")
-		}
-	case kindVoid:
+	case kindCapture, kindVoid, kindRefund:
 		if (in.target == "") == (in.targetOperation == "") {
-			return invalid("a void has a target or a target_operation")
+			return invalid("a %s has a target or a target_operation", in.kind)
 		}
 	default:
 		return invalid("kind is not charge, authorize, capture, void or refund")

@@ -64,14 +64,14 @@ func (o *operation) matches(in *instruction) bool {
 	return bytes.Equal(o.fingerprint, in.fingerprint[:])
 }
 
-// optionsOf returns the options that a charge was made with.
-func (t *tx) optionsOf(target string) (map[string]string, error) {
-	if target == "" {
+// optionsOf returns the options that the charge of an instruction was made with.
+func (t *tx) optionsOf(in *instruction) (map[string]string, error) {
+	if in.target == "" && in.targetOperation == "" {
 		return nil, nil
 	}
-	c, err := t.charge(target)
-	if c == nil || err != nil {
+	all, r, err := t.chargesOf(in)
+	if err != nil || r != nil { // what is against it is said when it is executed
 		return nil, err
 	}
-	return c.asked.Options, nil
+	return all[0].asked.Options, nil
 }

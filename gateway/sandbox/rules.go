@@ -1,6 +1,9 @@
 package sandbox
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // perform moves the money, as far as the rules allow: a capture is at most what
 // was authorized, a refund at most what was captured, a void only of what was not
@@ -15,11 +18,12 @@ func (s *Server) perform(t *tx, in *instruction, e *execution) (*refusal, error)
 	if in.kind == kindVoid {
 		return s.void(t, in, e)
 	}
-	c, err := t.charge(in.target)
-	if err != nil {
-		return nil, err
+	c, r, err := t.chargeOf(in)
+	if err != nil || r != nil {
+		return r, err
 	}
-	own, err := s.ownAmount(t, in)
+	e.target = c.gatewayID
+	own, err := s.ownAmount(t, e)
 	if err != nil {
 		return nil, err
 	}
@@ -36,20 +40,18 @@ func (s *Server) perform(t *tx, in *instruction, e *execution) (*refusal, error)
 }
 
 // ownAmount is what the same operation moved before, to be forgotten.
-func (s *Server) ownAmount(t *tx, in *instruction) (own int64, err error) {
+func (s *Server) ownAmount(t *tx, e *execution) (own int64, err error) {
 	if !s.cfg.Hostile {
 		return 0, nil
 	}
 	err = t.row(`SELECT coalesce(sum(amount), 0) FROM executions WHERE operation = ? AND target = ? AND status = 'succeeded'`,
-		[]any{in.operation, in.target}, &own)
+		[]any{e.operation, e.target}, &own)
 	return own, err
 }
 
 // allows says what is against a capture or a refund of c.
 func (s *Server) allows(c *execution, in *instruction, own int64) *refusal {
 	switch {
-	case c == nil || c.payment != in.payment:
-		return noCharge(in.target)
 	case c.status != statusSucceeded:
 		return against("no_money", "the charge is %s", c.status)
 	case c.currency != in.currency:
@@ -116,7 +118,27 @@ func (s *Server) void(t *tx, in *instruction, e *execution) (*refusal, error) {
 	return nil, nil
 }
 
-// chargesOf reads what a void is of: a charge, or all that an operation made.
+// chargeOf reads what a capture or a refund is of. An operation that was executed
+// more than once made several charges: nobody can say which of them is meant, unless
+// only one of them holds money.
+func (t *tx) chargeOf(in *instruction) (*execution, *refusal, error) {
+	all, r, err := t.chargesOf(in)
+	if err != nil || r != nil {
+		return nil, r, err
+	}
+	live := slices.DeleteFunc(slices.Clone(all), func(c *execution) bool { return !c.holdsMoney() })
+	switch len(live) {
+	case 0:
+		return all[0], nil, nil // the rules say what is against it
+	case 1:
+		return live[0], nil, nil
+	default:
+		return nil, against("ambiguous_target", "the operation made %d charges: name one of them by its own id", len(live)), nil
+	}
+}
+
+// chargesOf reads what an instruction is of: a charge, or all that an operation
+// made.
 func (t *tx) chargesOf(in *instruction) ([]*execution, *refusal, error) {
 	if in.target != "" {
 		c, err := t.charge(in.target)

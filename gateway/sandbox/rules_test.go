@@ -172,6 +172,91 @@ func TestAVoidOfAnOperation(t *testing.T) {
 	}
 }
 
+// A capture and a refund may name the operation, too. It is of one charge: of those
+// that the operation made, the one that holds money.
+func TestACaptureOrRefundOfAnOperation(t *testing.T) {
+	usual, hostile := open(t, sandbox.Config{}), open(t, sandbox.Config{Hostile: true})
+	by := func(kind string, amount int) body {
+		return body{"kind": kind, "payment": "pay_1", "target_operation": "att_1", "amount": amount, "currency": "EUR"}
+	}
+	for _, row := range []struct {
+		sentence, kind, method string
+		times                  int // that the charge is executed
+		steps                  []body
+		status                 int // of the last step
+		code                   string
+		captured, refunded     int64 // of the newest charge
+	}{
+		{"a refund gives its charge back", "charge", "pm_ok", 1, []body{by("refund", 1250)}, 200, "", 1250, 1250},
+		{"of one that never answered, too", "charge", "pm_late", 1, []body{by("refund", 50)}, 200, "", 1250, 50},
+		{"no more than was captured", "charge", "pm_ok", 1, []body{by("refund", 1000), by("refund", 251)}, 422, "refund_exceeds_captured", 1250, 1000},
+		{"nothing more when all of it was", "charge", "pm_ok", 1, []body{by("refund", 1250), by("refund", 1)}, 422, "refund_exceeds_captured", 1250, 1250},
+		{"a capture takes what was authorized", "authorize", "pm_ok", 1, []body{by("capture", 1250)}, 200, "", 1250, 0},
+		{"and what was captured is given back", "authorize", "pm_ok", 1, []body{by("capture", 400), by("refund", 300)}, 200, "", 400, 300},
+		{"nothing of what was voided", "authorize", "pm_ok", 1, []body{{"kind": "void", "payment": "pay_1", "target_operation": "att_1"}, by("capture", 1)}, 422, "voided", 0, 0},
+		{"nothing of what was declined", "charge", "pm_declined", 1, []body{by("refund", 1)}, 422, "no_money", 0, 0},
+		{"nothing of what never came", "charge", "pm_ok", 1, []body{by("refund", 1).with("target_operation", "att_2")}, 404, "no_such_operation", 1250, 0},
+		{"nothing of what is no charge", "charge", "pm_ok", 1, []body{by("refund", 1), by("refund", 1).with("target_operation", "op_a")}, 404, "no_such_operation", 1250, 1},
+		{"nothing of another payment", "charge", "pm_ok", 1, []body{by("refund", 1).with("payment", "pay_2")}, 404, "no_such_operation", 1250, 0},
+		{"nothing in another currency", "charge", "pm_ok", 1, []body{by("refund", 1).with("currency", "USD")}, 422, "currency_mismatch", 1250, 0},
+		{"one of two is not guessed", "charge", "pm_ok", 2, []body{by("refund", 1)}, 422, "ambiguous_target", 1250, 0},
+		{"one of two is not guessed for a capture", "authorize", "pm_ok", 2, []body{by("capture", 1)}, 422, "ambiguous_target", 0, 0},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			t.Parallel()
+			h := usual.share(t)
+			if row.times > 1 {
+				h = hostile.share(t)
+			}
+			first := h.send
+			if row.method == "pm_late" {
+				first = h.sendAndLeave
+			}
+			for range row.times {
+				first("att_1", charge(row.method).with("kind", row.kind))
+			}
+			var last answer
+			for i, step := range row.steps {
+				last = h.send("op_"+string(rune('a'+i)), step)
+			}
+			if last.status != row.status || last.Error.Code != row.code {
+				t.Errorf("got %d %q (%s), want %d %q", last.status, last.Error.Code, last.Error.Message, row.status, row.code)
+			}
+			all := h.charges("pay_1")
+			if row.method == "pm_declined" {
+				return
+			}
+			if got := all[0]; len(all) != row.times || got.AmountCaptured != row.captured || got.AmountRefunded != row.refunded {
+				t.Errorf("of %d charges got %+v", len(all), got)
+			}
+		})
+	}
+}
+
+// When one of two charges was given back there is no question which is meant; and
+// the options of the charge hold for what names its operation.
+func TestTheChargeThatIsLeftIsMeant(t *testing.T) {
+	h := open(t, sandbox.Config{Hostile: true})
+	var ids []string
+	for range 2 {
+		ids = append(ids, h.send("att_1", charge("pm_ok").with("options", map[string]string{"refund": "pm_declined"})).GatewayID)
+	}
+	plain := map[string]string{"refund": "pm_ok"}
+	h.send("re_1", of("refund", ids[0], 1250).with("options", plain))
+	refund := body{"kind": "refund", "payment": "pay_1", "target_operation": "att_1", "amount": 1000, "currency": "EUR"}
+	if a := h.send("re_2", refund); a.status != 402 {
+		t.Errorf("a refund that its charge has declined: %d %s", a.status, a.text)
+	}
+	if a := h.send("re_3", refund.with("options", plain)); a.status != 200 {
+		t.Errorf("got %d %s", a.status, a.text)
+	}
+	for _, c := range h.charges("pay_1") {
+		if want := map[string]int64{ids[0]: 1250, ids[1]: 1000}[c.GatewayID]; c.AmountRefunded != want {
+			t.Errorf("of %s %d was given back, want %d", c.GatewayID, c.AmountRefunded, want)
+		}
+	}
+}
+
 // A hostile gateway may hold two authorizations for one id: a void of the id
 // releases both.
 func TestAVoidOfAnOperationThatRanTwice(t *testing.T) {
