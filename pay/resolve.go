@@ -15,6 +15,7 @@ type ResolvePayment struct {
 	Ref
 	Operation string // "" is the first one that is in doubt
 	Happened  bool   // it was captured (reserved, given up, given back); otherwise it certainly was not
+	GatewayID string // what the gateway calls it; "" if that is not known
 	Evidence  string // what the decision rests on, for the audit
 	Actor     string // who decided
 }
@@ -27,9 +28,9 @@ func (c ResolvePayment) Needs(b *Book) {
 	}
 }
 
-// Decide refuses with NotFound, InProgress or StateConflict. Of a payment that is
-// in doubt only because too much was captured, an operation that did not happen is
-// decided if it is named.
+// Decide refuses with NotFound, InProgress, StateConflict or Invalid. Of a payment
+// that is in doubt only because too much was captured, an operation that did not
+// happen is decided if it is named.
 func (c ResolvePayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 	p := b.payments.Get(c.Ref)
 	if p == nil {
@@ -48,12 +49,14 @@ func (c ResolvePayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 		return Result{}, refuse(ledger.StateConflict, "", "the payment was captured; decide first that it was not")
 	case c.Happened && p.settled(o):
 		return Result{}, refuse(ledger.StateConflict, "", "the %s %s is known to have happened; refund what is too much", o.Kind, o.ID)
+	case c.GatewayID != "" && o.GatewayID != "" && c.GatewayID != o.GatewayID:
+		return Result{}, refuse(ledger.Invalid, "/gateway_id", "the gateway calls the %s %s %s; leave the id out if that is what is meant", o.Kind, o.ID, o.GatewayID)
 	case !c.Happened && (o.Kind == Charge || o.Kind == Capture) && o.took() > 0 && p.Refundable() < o.took():
 		return Result{}, refuse(ledger.StateConflict, "", "more was given back, or may have been, than was captured without the %s %s; decide first what did not happen of that", o.Kind, o.ID)
 	}
 	before := *o
 	c.decide(p, o)
-	b.note(p, m, "resolved", o, c.As()+": "+c.Evidence).Actor = c.Actor
+	b.note(p, m, "resolved", o, c.tell()).Actor = c.Actor
 	r := b.settle(p, o, before, m, c.House)
 	r.Verb = ToResolve
 	b.Emit(m, p.Tenant, "payment.resolved", p.ID, p.AppendJSON(make([]byte, 0, usualJSON)))
@@ -79,6 +82,14 @@ func (c ResolvePayment) As() string {
 	return "absent"
 }
 
+// tell is what was decided, for the timeline.
+func (c ResolvePayment) tell() string {
+	if c.GatewayID != "" {
+		return c.As() + " (" + c.GatewayID + "): " + c.Evidence
+	}
+	return c.As() + ": " + c.Evidence
+}
+
 // Resolution is a ResolvePayment that notes which operation was decided, for
 // whoever asked and named none.
 type Resolution struct {
@@ -99,6 +110,7 @@ func (r *Resolution) Decide(b *Book, m ledger.Moment) (Result, error) {
 // charged, one is not true: who says that it was charged says what is not.
 func (c ResolvePayment) decide(p *Payment, o *Operation) {
 	o.resolve(c.Happened)
+	o.GatewayID = cmp.Or(o.GatewayID, c.GatewayID)
 	if !c.Happened || o.Kind != Charge && o.Kind != Capture {
 		return
 	}

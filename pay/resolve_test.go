@@ -146,6 +146,44 @@ func TestWhatIsSaidAfterADecision(t *testing.T) {
 	}
 }
 
+// What a human found that the gateway calls an operation is kept with it, and is what
+// others then name it by. What is known is not overwritten, and what the gateway
+// says otherwise later contradicts it.
+func TestADecisionSaysWhatTheGatewayCallsIt(t *testing.T) {
+	called := func(c pay.ResolvePayment, id string) pay.ResolvePayment {
+		c.GatewayID = id
+		return c
+	}
+	w := newWorld(prompt)
+	p := w.answered1(t, w.confirmed(t), silence)
+	w.do(t, called(w.resolve(p, true), "ch_77"))
+	w.want(t, p, view{Status: pay.Succeeded, Captured: 100}, books{Merchant: 100})
+	if line := w.lines[len(w.lines)-1]; line.Type != "resolved" || line.Detail != "captured (ch_77): the gateway's report" {
+		t.Errorf("the line is %+v", line)
+	}
+	w.do(t, w.refund(p, 40))
+	if c := w.at(p).Call(w.last(p)); c.Target != "ch_77" || c.TargetOp != p.Charge().ID {
+		t.Errorf("a refund is asked of %q, %q", c.Target, c.TargetOp)
+	}
+	w.answer(t, p, done(40))
+	other := done(100)
+	other.GatewayID = "ch_78"
+	w.check(t, p, p.Charge().ID, other)
+	w.want(t, p, view{Status: pay.NeedsReview, InDoubt: true, Captured: 100, Refunded: 40}, books{Suspense: 100, Merchant: -40})
+	w.refuse(t, called(w.resolve(p, true), "ch_78"), ledger.Invalid, "/gateway_id")
+	w.do(t, called(w.resolve(p, true), "ch_77"))
+
+	p = w.answered1(t, w.confirmed(t), declined)
+	w.check(t, p, "", done(100)) // with an id
+	known := w.at(p).Charge().GatewayID
+	w.refuse(t, called(w.resolve(p, true), known+"x"), ledger.Invalid, "/gateway_id")
+	w.refuse(t, called(w.resolve(p, false), known+"x"), ledger.Invalid, "/gateway_id")
+	w.do(t, w.resolve(p, true))
+	if got := w.at(p).Charge().GatewayID; known == "" || got != known {
+		t.Errorf("it is called %q, and was %q", got, known)
+	}
+}
+
 // A part that a human has accepted is what the gateway may go on saying.
 func TestAnAcceptedPartIsNotDoubtedAgain(t *testing.T) {
 	w := newWorld(prompt)

@@ -49,6 +49,7 @@ const (
 
 	MaxMethod      = 255  // characters of a gateway's token, all of them ASCII
 	MaxGateway     = 64   // characters of a gateway's name
+	MaxGatewayID   = 255  // characters of what a gateway calls something, all of them ASCII
 	MaxCustomer    = 255  // characters
 	MaxDescription = 500  // characters
 	MaxDescriptor  = 22   // characters: what gateways take for a card's statement

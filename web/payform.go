@@ -38,6 +38,19 @@ func (f *form) method(pointer string, v jcs.Value) string {
 	return s
 }
 
+// gatewayID reads what a gateway calls something. Some gateways' ids are numbers that
+// look like a card's, so that these are taken here.
+func (f *form) gatewayID(pointer string, v jcs.Value) string {
+	s, ok := v.Text()
+	switch {
+	case !ok:
+		f.fail(pointer, "A gateway's id is a string, not %s; leave it out if it is not known.", kindName(v))
+	case once.CheckID(s) != nil: // the same characters, and as many: MaxGatewayID
+		f.fail(pointer, "A gateway's id is 1 to %d visible ASCII characters, without spaces.", MaxGatewayID)
+	}
+	return s
+}
+
 // text reads a string of 1 to most characters that can be printed on a line.
 func (f *form) text(pointer string, v jcs.Value, most int) string {
 	s := f.characters(pointer, v, most)

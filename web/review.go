@@ -94,6 +94,8 @@ func readResolvePayment(f *form, a asked, body jcs.Value) pay.Command {
 			c.Evidence = f.evidence("/evidence", v)
 		case "operation":
 			c.Operation = f.text("/operation", v, MaxReference)
+		case "gateway_id":
+			c.GatewayID = f.gatewayID("/gateway_id", v)
 		default:
 			f.unknown(name)
 		}

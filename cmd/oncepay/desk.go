@@ -64,7 +64,8 @@ func (d *desk) ResolvePayment(ctx context.Context, id string, how decision) erro
 		how.Operation = id
 	}
 	r := &pay.Resolution{ResolvePayment: pay.ResolvePayment{
-		Ref: m.Ref, Operation: how.Operation, Happened: how.As == "captured", Evidence: how.Evidence, Actor: how.Actor,
+		Ref: m.Ref, Operation: how.Operation, Happened: how.As == "captured",
+		GatewayID: how.GatewayID, Evidence: how.Evidence, Actor: how.Actor,
 	}}
 	o := d.executor.Do(ctx, &engine.Job{Tenant: m.Tenant, Payment: r})
 	switch {

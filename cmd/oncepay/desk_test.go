@@ -138,6 +138,23 @@ func TestEvidenceTakesNoCardNumber(t *testing.T) {
 	}
 }
 
+// What a human found that the gateway calls it reaches the store, and what is no id
+// does not, from whomever it comes.
+func TestADecisionOfTheDeskSaysWhatTheGatewayCallsIt(t *testing.T) {
+	d, made := inDoubt(t, slog.New(slog.DiscardHandler))
+	how := decision{As: "captured", GatewayID: "ch 77", Evidence: "report", Actor: "me"}
+	if err := d.ResolvePayment(t.Context(), made.ID, how); err == nil || !strings.Contains(err.Error(), "--gateway-id") {
+		t.Errorf("an id with a space: %v", err)
+	}
+	how.GatewayID = "ch_77"
+	if err := d.ResolvePayment(t.Context(), made.ID, how); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := d.store.Payment(t.Context(), made.Ref); err != nil || p.InDoubt || p.Charge().GatewayID != "ch_77" {
+		t.Errorf("the payment is %+v, %v", p, err)
+	}
+}
+
 // late is a gateway that somebody waited for in vain, and why.
 type late struct{ why error }
 

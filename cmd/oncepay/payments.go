@@ -20,8 +20,10 @@ import (
 	"github.com/oncepay/oncepay/internal/card"
 	"github.com/oncepay/oncepay/internal/jcs"
 	"github.com/oncepay/oncepay/money"
+	"github.com/oncepay/oncepay/once"
 	"github.com/oncepay/oncepay/pay"
 	"github.com/oncepay/oncepay/store/sqlite"
+	"github.com/oncepay/oncepay/web"
 )
 
 func paymentsCommand(p *program) *cobra.Command {
@@ -339,16 +341,17 @@ func paymentsResolveCommand(p *program) *cobra.Command {
 		Long: `Decide what is in doubt about a payment: that it was captured (a refund: given back), or that it certainly was
 not. Look at the gateway's own records first. The decision is written down with its evidence and who made it; money
 and answers follow it, and what the gateway says later is compared with it.`,
-		Example: `  oncepay payments resolve pay_01k… --as captured --evidence "settlement report of 2026-11-20, line 311"`,
+		Example: `  oncepay payments resolve pay_01k… --as captured --gateway-id ch_77 --evidence "settlement report of 2026-11-20, line 311"`,
 		Args:    oneID,
 	}
 	settings := p.settings(cmd, "store")
 	as := cmd.Flags().String("as", "", "what happened, as a `word`: captured or absent")
 	evidence := cmd.Flags().String("evidence", "", "what the decision rests on: a `text` of 1 to 1000 characters")
 	operation := cmd.Flags().String("operation", "", "which operation, by its `id`, if more than one is in doubt")
+	gatewayID := cmd.Flags().String("gateway-id", "", "what the gateway calls it: the `id` in its own records, if it was not known")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		d := decision{Operation: *operation, As: *as, Evidence: *evidence, Actor: whoAmI()}
+		d := decision{Operation: *operation, As: *as, GatewayID: *gatewayID, Evidence: *evidence, Actor: whoAmI()}
 		if err := errors.Join(checkPaymentID(args[0]), d.check()); err != nil {
 			return usagef("%v", err)
 		}
@@ -366,7 +369,7 @@ func whoAmI() string {
 }
 
 // decision is what a human found out.
-type decision struct{ Operation, As, Evidence, Actor string }
+type decision struct{ Operation, As, GatewayID, Evidence, Actor string }
 
 func (d decision) check() error {
 	switch {
@@ -378,6 +381,8 @@ func (d decision) check() error {
 		return fmt.Errorf("--evidence: %q has a card's number in it, shown here as ***; leave it out: it would be kept for ever", card.Mask(d.Evidence))
 	case d.Operation != "" && !operationID.MatchString(d.Operation):
 		return fmt.Errorf("--operation: %q is no id of an operation; they look like att_01k… and `oncepay payments show` shows those of a payment", d.Operation)
+	case d.GatewayID != "" && once.CheckID(d.GatewayID) != nil:
+		return fmt.Errorf("--gateway-id: %q is not 1 to %d visible ASCII characters, without spaces", d.GatewayID, web.MaxGatewayID)
 	}
 	return nil
 }
