@@ -11,9 +11,9 @@ import (
 type doing uint8
 
 const (
-	leave doing = iota // a send of it is at work
-	ask                // the gateway
-	write              // down what is next: a send and its order, until when it waits, why a human must decide
+	letBe     doing = iota // a send of it is at work
+	askAbout               // at the gateway
+	writeDown              // what is next: a send and its order, until when it waits, why a human must decide
 )
 
 // look looks at what is due, and does what there is to do about it. Nothing waits
@@ -66,9 +66,9 @@ func (p *Processor) sort(ctx context.Context, d *desk, due []pay.Due) (asks, wri
 	for _, x := range due {
 		what := question{payment: payments[x.Ref]}
 		switch p.next(d, &what, x.Operation) {
-		case ask:
+		case askAbout:
 			asks = append(asks, what)
-		case write:
+		case writeDown:
 			writes = append(writes, what)
 		default:
 			d.release(x.Operation)
@@ -106,11 +106,11 @@ func (p *Processor) load(ctx context.Context, due []pay.Due) (map[pay.Ref]*pay.P
 // next completes the question, and says what to do about it.
 func (p *Processor) next(d *desk, what *question, operation string) doing {
 	if what.payment == nil {
-		return leave
+		return letBe
 	}
 	o := what.payment.Operation(operation)
 	if o == nil {
-		return leave
+		return letBe
 	}
 	what.operation, what.fate = o, p.fateOf(o)
 	terms := d.conn.Terms()
@@ -119,17 +119,17 @@ func (p *Processor) next(d *desk, what *question, operation string) doing {
 	atWork := !o.LeaseUntil.IsZero() && what.fate == fate{}
 	switch {
 	case terms.Untold:
-		return leave
+		return letBe
 	case clock.Jumped && o.Repeatable() && !atWork: // that the clock is lost must not wait for an answer
-		return write
+		return writeDown
 	case what.fate != fate{} && terms.Contract.Lookup:
-		return ask
+		return askAbout
 	case move.Do == pay.Check && !move.At.After(clock.Now):
-		return ask
+		return askAbout
 	case atWork:
-		return leave
+		return letBe
 	default:
-		return write
+		return writeDown
 	}
 }
 

@@ -274,8 +274,8 @@ func TestNothingIsDecidedAboutAGatewayThatIsNotKnown(t *testing.T) {
 				if !errors.Is(err, processor.ErrUntold) && !errors.Is(err, processor.ErrNoGateway) {
 					t.Errorf("a webhook: %v", err)
 				}
-				if h.Stats().Strangers != 3 {
-					t.Errorf("%d are counted", h.Stats().Strangers)
+				if h.Stats().Stranded != 3 {
+					t.Errorf("%d are counted", h.Stats().Stranded)
 				}
 				s.mu.Lock()
 				s.untold = false
@@ -308,7 +308,7 @@ func TestAGatewayThatForgetsItsContract(t *testing.T) {
 		if s.askedInAll() != 0 || b.processing(t, "t") != 1 {
 			t.Errorf("%d checks; the payment is %s", s.askedInAll(), b.all(t, "t")[0].Status)
 		}
-		if n := h.Stats().Strangers; n != 1 {
+		if n := h.Stats().Stranded; n != 1 {
 			t.Errorf("%d are counted", n)
 		}
 		s.mu.Lock()

@@ -11,7 +11,7 @@ import (
 type Stats struct {
 	Gateways  map[string]GatewayStats
 	OldestDue time.Duration // for how long the longest due operation has been due
-	Strangers int           // operations that are due at gateways that are not configured, or have not said what they promise; of each gateway's up to 1,000 are counted
+	Stranded  int           // operations that are due at gateways that are not configured, or have not said what they promise; of each gateway's up to 1,000 are counted
 }
 
 // GatewayStats is Stats of one gateway.
@@ -34,8 +34,8 @@ type GatewayStats struct {
 
 // meter counts. Its methods are safe for concurrent use.
 type meter struct {
-	oldest    atomic.Int64 // a duration
-	strangers atomic.Int64
+	oldest   atomic.Int64 // a duration
+	stranded atomic.Int64
 }
 
 type gatewayMeter struct {
@@ -67,7 +67,7 @@ func (p *Processor) filed(d *desk, f *filing, before *pay.Operation) {
 func (p *Processor) Stats() Stats {
 	s := Stats{
 		Gateways:  make(map[string]GatewayStats, len(p.desks)),
-		OldestDue: time.Duration(p.meter.oldest.Load()), Strangers: int(p.meter.strangers.Load()),
+		OldestDue: time.Duration(p.meter.oldest.Load()), Stranded: int(p.meter.stranded.Load()),
 	}
 	for name, d := range p.desks {
 		s.Gateways[name] = d.stats()

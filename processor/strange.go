@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	surveyPeriod = time.Second
-	strangeTime  = 5 * time.Second // how long a gateway may be strange before anybody is told
-	strangeLimit = 1_000           // operations of a strange gateway that are counted: the one who is told looks after all of them
+	surveyPeriod  = time.Second
+	strangeTime   = 5 * time.Second // how long a gateway may be strange before anybody is told
+	strandedLimit = 1_000           // operations of a strange gateway that are counted: the one who is told looks after all of them
 )
 
 // strange is a gateway that something is due at and nobody here may touch: it is
@@ -29,28 +29,28 @@ func (p *Processor) survey(ctx context.Context) {
 		return
 	}
 	p.meter.due(longest, now)
-	strangers := map[string]int{}
+	stranded := map[string]int{}
 	for _, first := range longest {
 		if d := p.desks[first.Gateway]; d != nil && !d.conn.Terms().Untold {
 			continue
 		}
-		due, err := p.cfg.Store.DueOperations(ctx, first.Gateway, now, strangeLimit)
+		due, err := p.cfg.Store.DueOperations(ctx, first.Gateway, now, strandedLimit)
 		if err != nil {
 			p.unread(ctx, err)
 			return
 		}
-		strangers[first.Gateway] = len(due)
+		stranded[first.Gateway] = len(due)
 	}
-	p.tell(strangers)
+	p.tell(stranded)
 }
 
 // tell notes how many operations nobody here may touch, and logs it once of each
 // gateway for as long as it lasts: a gateway that was just started needs a moment
 // to say what it promises.
-func (p *Processor) tell(strangers map[string]int) {
-	maps.DeleteFunc(p.strange, func(name string, _ *strange) bool { return strangers[name] == 0 })
+func (p *Processor) tell(stranded map[string]int) {
+	maps.DeleteFunc(p.strange, func(name string, _ *strange) bool { return stranded[name] == 0 })
 	all := 0
-	for name, n := range strangers {
+	for name, n := range stranded {
 		all += n
 		s := p.strange[name]
 		if s == nil {
@@ -63,5 +63,5 @@ func (p *Processor) tell(strangers map[string]int) {
 				"gateway", name, "payments", n)
 		}
 	}
-	p.meter.strangers.Store(int64(all))
+	p.meter.stranded.Store(int64(all))
 }

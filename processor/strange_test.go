@@ -66,8 +66,8 @@ func TestAGatewayThatWasRemovedHidesNothing(t *testing.T) {
 		}
 		within(t, 5*time.Second, "its notice, which was kept, is looked into", func() bool { return s.asked(o) > 0 })
 		time.Sleep(time.Minute)
-		if stats := h.Stats(); stats.Strangers != 1_000 || stats.OldestDue < time.Hour {
-			t.Errorf("it counts %d, the longest due for %s", stats.Strangers, stats.OldestDue)
+		if stats := h.Stats(); stats.Stranded != 1_000 || stats.OldestDue < time.Hour {
+			t.Errorf("it counts %d, the longest due for %s", stats.Stranded, stats.OldestDue)
 		}
 		h.shut()
 		if n := strings.Count(log.String(), "not configured"); n != 1 || !strings.Contains(log.String(), "gateway=gone") {

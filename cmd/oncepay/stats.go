@@ -17,7 +17,7 @@ func (s *server) stats() (all []web.Stat) {
 	all = append(all,
 		web.Stat{Name: "payments_oldest_due_seconds", Help: "For how long the longest due operation has been due.", Value: counted.OldestDue.Seconds()},
 		web.Stat{Name: "payments_stranded", Help: "Operations that are due at a gateway that is not configured, or has not said what it promises, of each up to 1,000.",
-			Value: float64(counted.Strangers)},
+			Value: float64(counted.Stranded)},
 	)
 	all = append(all, s.doubts()...)
 	for name, g := range counted.Gateways {
