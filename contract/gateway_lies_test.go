@@ -147,7 +147,7 @@ func TestGatewayFindsCrooks(t *testing.T) {
 	for _, row := range []struct{ habit, breaks string }{
 		{"sends twice", "what was carried out is done, with amount, currency and the gateway's id"},
 		{"sends twice", "many at once are as many requests"},
-		{"takes an id of its own", "the same again is the same bytes, with the operation's id and the payment's"},
+		{"takes an id of its own", "the same again is the same body, with the operation's id and the payment's"},
 		{"takes an id of its own", "a check finds what was done and never answered"},
 		{"takes silence for a failure", "a send that is unanswered is unknown, and was one request"},
 		{"takes silence for nothing", "a send that is dropped is unknown, and was one request"},

@@ -23,7 +23,7 @@ type Answer struct {
 // just this operation.
 //
 // Of a 4xx to a send it returns what is in Failure: Declined, or Refused with
-// Reach.
+// Reach; or, with nothing in Failure, TooLate.
 type Reader func(Answer) (pay.Finding, bool)
 
 // ofSend is what a send came to. Only a byte that cannot have left, or a gateway
@@ -49,7 +49,7 @@ func (a Answer) allows(f *pay.Finding) bool {
 	if f.Reach == pay.NeverLeft || f.Absent {
 		return false
 	}
-	refused := f.Reach == pay.Refused
+	refused := f.Reach == pay.Refused || f.Reach == pay.TooLate
 	if a.Status < 300 {
 		return !refused && f.Outcome != pay.Unknown
 	}

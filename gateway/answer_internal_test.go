@@ -85,13 +85,14 @@ func TestStatusAndWords(t *testing.T) {
 	declined := pay.Finding{Outcome: pay.Declined}
 	conflict := pay.Finding{Outcome: pay.Conflict, Amount: 2}
 	refused := pay.Finding{Reach: pay.Refused}
+	tooLate := pay.Finding{Reach: pay.TooLate}
 	nothing := pay.Finding{}
 	said := map[string]struct {
 		f  pay.Finding
 		ok bool
 	}{
 		"done": {done, true}, "action required": {action, true}, "declined": {declined, true}, "conflict": {conflict, true},
-		"refused": {refused, true}, "absent": {pay.Finding{Absent: true}, true}, "nothing": {nothing, true},
+		"refused": {refused, true}, "too late": {tooLate, true}, "done and too late": {pay.Finding{Outcome: pay.Done, Reach: pay.TooLate}, true}, "absent": {pay.Finding{Absent: true}, true}, "nothing": {nothing, true},
 		"never left": {pay.Finding{Reach: pay.NeverLeft}, true}, "done and refused": {pay.Finding{Outcome: pay.Done, Reach: pay.Refused}, true},
 		"something unreadable": {done, false},
 	}
@@ -103,7 +104,7 @@ func TestStatusAndWords(t *testing.T) {
 				want = s.f
 			case words == "declined" && status == 402:
 				want = s.f
-			case words == "refused" && status/100 == 4 && status != 408 && status != 409 && status != 425 && status != 429:
+			case (words == "refused" || words == "too late") && status/100 == 4 && status != 408 && status != 409 && status != 425 && status != 429:
 				want = s.f
 			}
 			got := Answer{Left: true, Status: status}.ofSend(func(Answer) (pay.Finding, bool) { return s.f, s.ok })

@@ -16,6 +16,7 @@ var (
 	good    = pay.Finding{Outcome: pay.Done}
 	no      = pay.Finding{Outcome: pay.Declined}
 	refused = pay.Finding{Reach: pay.Refused}
+	tooLate = pay.Finding{Reach: pay.TooLate}
 )
 
 func testDoor(change ...func(*Config)) *door {
@@ -49,6 +50,7 @@ func TestBreakerOpens(t *testing.T) {
 	}{
 		{"when sends go unanswered", func(d *door) { d.reports(20, bad) }, broken},
 		{"when it cannot be reached", func(d *door) { d.reports(20, dead) }, broken},
+		{"when it comes to them too late", func(d *door) { d.reports(20, tooLate) }, broken},
 		{"when half of them are", func(d *door) { d.reports(10, good); d.reports(10, bad) }, broken},
 		{"not when fewer are", func(d *door) { d.reports(11, good); d.reports(9, bad) }, ""},
 		{"not for some of the first", func(d *door) { d.reports(19, bad) }, ""},

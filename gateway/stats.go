@@ -54,7 +54,7 @@ func (t *tally) count(f *pay.Finding) {
 	switch {
 	case f.Outcome != pay.Unknown:
 		t.outcome[f.Outcome].Add(1)
-	case f.Reach == pay.Refused:
+	case f.Reach == pay.Refused, f.Reach == pay.TooLate:
 		t.refused.Add(1)
 	case f.Reach == pay.NeverLeft:
 		t.neverLeft.Add(1)

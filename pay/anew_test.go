@@ -35,6 +35,12 @@ func TestWhatEarlierSendsCameTo(t *testing.T) {
 			once, []step{{3, answer(1, Finding{})}, {4, absent(4)}, {5, Record{}}, {6, answer(2, Finding{Reach: Refused})}, {7, absent(7)}, {8, Record{}}}, Check, Unknown},
 		"the first was never seen, the second never left: it is sent, and nobody is asked": {
 			prompt, []step{{3, answer(1, Finding{})}, {11, absent(11)}, {12, Record{}}, {13, answer(2, Finding{Reach: NeverLeft})}}, Send, Unknown},
+		"the first was never seen, the second came too late: it is sent, and nobody is asked": {
+			prompt, []step{{3, answer(1, Finding{})}, {11, absent(11)}, {12, Record{}}, {13, answer(2, Finding{Reach: TooLate})}}, Send, Unknown},
+		"the first may have arrived, the second came too late: the first is asked about": {
+			once, []step{{3, answer(1, Finding{})}, {4, absent(4)}, {5, Record{}}, {6, answer(2, Finding{Reach: TooLate})}}, Check, Unknown},
+		"and the same again need not come too late": {
+			once, []step{{3, answer(1, Finding{})}, {4, absent(4)}, {5, Record{}}, {6, answer(2, Finding{Reach: TooLate})}, {7, absent(7)}}, Send, Unknown},
 		"the clock was set once: it is not repeated, also when the clock is right again": {
 			once, []step{{3, jumped(answer(1, Finding{}))}, {4, absent(4)}}, Check, Unknown},
 		"the clock was never set: it is": {

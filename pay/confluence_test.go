@@ -67,7 +67,7 @@ func told(f pay.Finding) string {
 	case f.Outcome != pay.Unknown:
 		return what
 	default:
-		return map[pay.Reach]string{pay.MayHaveArrived: "silence", pay.NeverLeft: "it never left", pay.Refused: "refused"}[f.Reach]
+		return map[pay.Reach]string{pay.MayHaveArrived: "silence", pay.NeverLeft: "it never left", pay.Refused: "refused", pay.TooLate: "too late"}[f.Reach]
 	}
 }
 
@@ -77,7 +77,7 @@ func situations(t fataler) map[string]*situation {
 	all := map[string]*situation{}
 	for _, c := range []pay.Contract{prompt, blind} {
 		name := map[bool]string{true: "asked, ", false: "blind, "}[c.Lookup]
-		for _, first := range []pay.Finding{done(100), declined, action, silence, unsent, refusedF} {
+		for _, first := range []pay.Finding{done(100), declined, action, silence, unsent, refusedF, tooLate} {
 			all[name+"a charge answered "+told(first)] = charging(t, c, first)
 		}
 		all[name+"a charge that is given up"] = givingUp(t, c)

@@ -58,6 +58,7 @@ const (
 	MayHaveArrived Reach = iota
 	NeverLeft            // no byte of it was written: it certainly did nothing
 	Refused              // it was answered that nothing was done, for a reason that is not the customer's bank: it certainly did nothing
+	TooLate              // it was answered that it came too late to be done: it certainly did nothing, and the same again may
 )
 
 // Finding is what a gateway said of an operation, or that it said nothing.

@@ -79,6 +79,8 @@ func (f *Finding) tell() string {
 		what = "not sent"
 	case f.Outcome == Unknown && f.Reach == Refused:
 		what = "refused"
+	case f.Outcome == Unknown && f.Reach == TooLate:
+		what = "too late"
 	}
 	if f.Detail == "" {
 		return what

@@ -71,6 +71,7 @@ var (
 	absent   = pay.Finding{Absent: true}
 	unsent   = pay.Finding{Reach: pay.NeverLeft}
 	refusedF = pay.Finding{Reach: pay.Refused, Failure: pay.Failure{Code: "gateway_rejected"}}
+	tooLate  = pay.Finding{Reach: pay.TooLate}
 )
 
 // answer is what the last send of the payment's last operation was answered.

@@ -75,7 +75,7 @@ func (b *paymentBench) run(ctx context.Context, dir string) (figures []figure, e
 	}
 	b.client = &http.Client{Timeout: 5 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 128, DisableCompression: true}}
 	// A gateway that may be waited for long, so that all payments wait at once.
-	b.gateway, err = startChild(ctx, b.p.stderr, "sandbox", "--addr=127.0.0.1:0", "--books="+filepath.Join(b.dir, "sandbox.db"), "--timeout=40s")
+	b.gateway, err = startChild(ctx, b.p.stderr, "sandbox", "--addr=127.0.0.1:0", "--books="+filepath.Join(b.dir, "sandbox.db"), "--timeout=40s", "--in-flight=40s")
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,7 @@ func TestKilledServerChargesOnce(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	program := buildForCrashes(t)
-	gw := startSandbox(t, program, "--hostile", "--timeout=1s", "--in-flight=1s") // so that the test need not wait as long
+	gw := startSandbox(t, program, "--hostile", "--timeout=1s", "--in-flight=3s") // so that the test need not wait as long; pm_slow takes 2 s
 	w := &till{
 		crashWorld: crashWorld{program: program, dir: t.TempDir(), args: []string{"--sandbox=" + gw.url}},
 		sandbox:    gw.url, luck: rand.New(rand.NewPCG(seed, 1)), seed: seed,
@@ -293,7 +293,7 @@ func (w *till) settle(t *testing.T, s *crashServer) {
 }
 
 // settleTime is how long nothing may move while orders are open: a resend is
-// proven H + L = 5 s after a send, and its time is spaced out.
+// proven H + L = 7 s after a send, and its time is spaced out.
 const settleTime = 60 * time.Second
 
 // story is all that is known of an order that is not settled.

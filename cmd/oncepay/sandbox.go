@@ -30,7 +30,7 @@ it has charged. It asks nobody who they are: keep it on loopback.`,
 	books := cmd.Flags().String("books", "./oncepay-data/sandbox.db", "`file` of its books")
 	hostile := cmd.Flags().Bool("hostile", false, "not idempotent: every send is one more charge, and its declared contract says so")
 	timeout := cmd.Flags().Duration("timeout", 3*time.Second, "how long it declares that callers wait for an answer")
-	inFlight := cmd.Flags().Duration("in-flight", 4*time.Second, "how long it declares that a request may be on its way (L)")
+	inFlight := cmd.Flags().Duration("in-flight", 4*time.Second, "how long it declares that a request may be on its way (L); what comes to be executed later is not")
 	lag := cmd.Flags().Duration("lookup-lag", 4*time.Second, "by how much it declares that a lookup may lag (H)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if _, ok := parseAddress(*addr); !ok {

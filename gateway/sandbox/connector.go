@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/oncepay/oncepay/gateway"
+	"github.com/oncepay/oncepay/internal/jcs"
 	"github.com/oncepay/oncepay/pay"
 )
 
@@ -97,7 +98,7 @@ func (c *Connector) Close() {
 // Stats returns what was counted of the calls.
 func (c *Connector) Stats() gateway.Stats { return c.caller.Stats() }
 
-// instructionBody is what is sent. It is the same bytes each time that the same
+// instructionBody is what is asked. It is the same bytes each time that the same
 // is asked, so that a repeat is one.
 type instructionBody struct {
 	Kind                string            `json:"kind"`
@@ -148,16 +149,19 @@ func (c *Connector) notify(tenant string) *notifyBody {
 	return &n
 }
 
-// Send is that of pay.Gateway.
+// Send is that of pay.Gateway. It says until when the sandbox may execute it. How
+// long its answer is waited for does not count: its sender may be gone at once.
 func (c *Connector) Send(ctx context.Context, call pay.Call) pay.Finding {
+	terms, began := c.terms(), time.Now()
 	body, err := json.Marshal(c.instruction(&call))
 	if err != nil { // strings and numbers can be marshaled
 		return pay.Finding{Reach: pay.NeverLeft, Detail: "the request cannot be written as JSON"}
 	}
-	return c.caller.Send(ctx, gateway.Request{
-		Path: "/v1/operations", Body: body, Timeout: c.terms().Timeout,
-		Header: http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": {call.Operation}},
-	}, reader{&call, c.terms()}.sent)
+	h := http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": {call.Operation}}
+	if terms.InFlight > 0 { // or it has not said what it promises, and nothing is decided by that
+		h.Set(notAfter, began.Add(terms.InFlight).UTC().Format(jcs.TimeFormat))
+	}
+	return c.caller.Send(ctx, gateway.Request{Path: "/v1/operations", Header: h, Body: body, Timeout: terms.Timeout}, reader{&call, terms}.sent)
 }
 
 // Check is that of pay.Gateway.

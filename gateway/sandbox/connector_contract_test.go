@@ -17,7 +17,7 @@ import (
 func TestConnectorKeepsTheContract(t *testing.T) {
 	contract.TestGateway(t, contract.GatewayFixture{
 		Far: func(t testing.TB, timeout time.Duration) http.Handler {
-			s, err := sandbox.Open(sandbox.Config{Books: filepath.Join(t.TempDir(), "sandbox.db"), Timeout: timeout})
+			s, err := sandbox.Open(sandbox.Config{Books: filepath.Join(t.TempDir(), "sandbox.db"), Timeout: timeout, InFlight: timeout})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -46,10 +46,14 @@ func (r reader) sent(a gateway.Answer) (pay.Finding, bool) {
 // be about the connection itself: it was written without the request being read.
 func (r reader) isOurs(v jcs.Value) bool { return text(v, "operation") == r.call.Operation }
 
-// refusalOf reads an error: the send did nothing.
+// refusalOf reads an error: the send did nothing. One that came too late was not
+// wrong by itself.
 func refusalOf(v jcs.Value) (pay.Finding, bool) {
 	e, _ := v.Member("error")
 	code, message := text(e, "code"), text(e, "message")
+	if code == codeTooLate {
+		return pay.Finding{Reach: pay.TooLate}, true
+	}
 	return pay.Finding{Reach: pay.Refused, Failure: pay.Failure{
 		Code: "gateway_rejected", DeclineCode: gateway.Clean(code, maxCode), Message: gateway.Clean(message, maxMessage),
 	}}, isName(code) && message != ""

@@ -9,26 +9,27 @@ import (
 // An outcome is what came of a send: an execution, a refusal, or neither.
 type outcome struct {
 	fault     Fault
+	scripted  bool // a Script asked for the fault
 	execution *execution
 	refusal   *refusal
 }
 
 // arrive counts a send and chooses what goes wrong with it.
-func (s *Server) arrive(t *tx, in *instruction) (Fault, error) {
+func (s *Server) arrive(t *tx, in *instruction, o *outcome) error {
 	op, err := t.countSend(in.operation)
 	if err != nil {
-		return Fault{}, err
+		return err
 	}
 	options, err := t.optionsOf(in)
 	if err != nil {
-		return Fault{}, err
+		return err
 	}
 	name := chosen(in, options)
-	scripted, ok := s.cfg.Script.pick(arrival{Send, in.kind, name, in.operation, in.payment, op.sends})
-	if ok {
-		return scripted, nil
+	o.fault, o.scripted = s.cfg.Script.pick(arrival{Send, in.kind, name, in.operation, in.payment, op.sends})
+	if !o.scripted {
+		o.fault = behaviours[name].at(op.sends)
 	}
-	return behaviours[name].at(op.sends), nil
+	return nil
 }
 
 // execute does what a send asks: nothing if it is lost, nothing more if it is a
@@ -50,6 +51,10 @@ func (s *Server) execute(t *tx, in *instruction, o *outcome) error {
 		o.execution, err = t.execution(op.execution)
 		return err
 	}
+	if in.isLate(now) && !o.scripted {
+		o.refusal = tooLate(in.notAfter)
+		return nil
+	}
 	e := in.execution(o.fault, now)
 	if o.refusal, err = s.perform(t, in, e); err != nil || o.refusal != nil {
 		return err
@@ -59,6 +64,11 @@ func (s *Server) execute(t *tx, in *instruction, o *outcome) error {
 	}
 	o.execution = e
 	return nil
+}
+
+// isLate says whether an instruction may not be executed any more.
+func (in *instruction) isLate(now time.Time) bool {
+	return !in.notAfter.IsZero() && now.After(in.notAfter)
 }
 
 // execution is what an instruction becomes, if nothing is against it.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/oncepay/oncepay/internal/jcs"
 	"github.com/oncepay/oncepay/money"
@@ -28,6 +29,7 @@ type instruction struct {
 	options                          map[string]string
 	notifyURL, notifySecret          string
 
+	notAfter    time.Time // when it may be executed at the latest; zero: at any time
 	fingerprint [sha256.Size]byte
 }
 

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
+
+	"github.com/oncepay/oncepay/internal/jcs"
 )
 
 // A refusal is an answer which promises that this send did nothing.
@@ -26,6 +29,13 @@ func invalid(format string, args ...any) *refusal {
 // against is an instruction that the rules forbid.
 func against(code, format string, args ...any) *refusal {
 	return refused(http.StatusUnprocessableEntity, code, format, args...)
+}
+
+// codeTooLate is of a send that nothing is against but its time.
+const codeTooLate = "too_late"
+
+func tooLate(at time.Time) *refusal {
+	return refused(http.StatusPreconditionFailed, codeTooLate, "it could be executed until %s, and was not", at.UTC().Format(jcs.TimeFormat))
 }
 
 // errOverloaded is 429 and not 503: nothing began, and only a 4xx says so.

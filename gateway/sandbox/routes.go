@@ -65,7 +65,7 @@ func (s *Server) send(ctx context.Context, in *instruction) (outcome, error) {
 	var o outcome
 	err := s.books.writer.do(ctx, func(t *tx) (err error) {
 		o = outcome{}
-		if o.fault, err = s.arrive(t, in); err != nil || o.fault.Before > 0 {
+		if err = s.arrive(t, in, &o); err != nil || o.fault.Before > 0 {
 			return err
 		}
 		return s.execute(t, in, &o)
@@ -121,7 +121,26 @@ func readInstruction(w http.ResponseWriter, r *http.Request, operation string) (
 		return nil, refused(http.StatusBadRequest, "bad_json", "the body did not arrive in full")
 	}
 	rc.SetReadDeadline(time.Time{})
-	return parseInstruction(operation, body)
+	in, no := parseInstruction(operation, body)
+	if no == nil {
+		in.notAfter, no = readNotAfter(r.Header)
+	}
+	return in, no
+}
+
+// notAfter is the header that says until when a send may be executed.
+const notAfter = "Sandbox-Not-After"
+
+func readNotAfter(h http.Header) (time.Time, *refusal) {
+	lines := h.Values(notAfter)
+	if len(lines) == 0 {
+		return time.Time{}, nil
+	}
+	at, err := time.Parse(time.RFC3339, lines[0])
+	if len(lines) > 1 || err != nil {
+		return time.Time{}, invalid("%s is one time, as RFC 3339 has it", notAfter)
+	}
+	return at, nil
 }
 
 // fail answers what went wrong on this side. Whether anything was executed is

@@ -14,13 +14,30 @@
 // anything is answered, and after kill -9 too. They are the judge of a test, as
 // [Server.Charges] and GET /sandbox/charges. An operation's id is executed once
 // within the window, however many send it at once. An answer of 4xx but 402
-// means that this send did nothing.
+// means that this send did nothing. What comes with a time after which it must
+// not be executed is not executed after it.
 //
 // # What is not promised
 //
 // A hostile server ([Config.Hostile]) executes whatever arrives, as often as it
 // arrives, and says so in its contract. A Script keeps no promise but the books.
 // Nobody is asked who they are: listen on loopback only.
+//
+// # On the wire
+//
+// POST /v1/operations, with the operation's id as Idempotency-Key, sends it. GET
+// /v1/operations/{id} tells what became of it, GET /v1/contract what is declared.
+// A send may have the header Sandbox-Not-After, a time as RFC 3339 has it: what
+// comes to be executed later, by this server's clock, is answered 412 too_late
+// instead. A repeat that is remembered executes nothing, and is answered like the
+// first.
+//
+// The connector lets every send be executed for as long as InFlight is declared,
+// from when it begins. So that bound is kept and not only declared: a server that
+// stood still with requests in its sockets and queues would else carry them out
+// when it goes on, long after everybody was told that there is no trace of them.
+// Where the two clocks differ, so do the bound that is declared and the one that
+// is kept. What a Script asks for is executed however late it is.
 package sandbox
 
 import (
@@ -56,6 +73,7 @@ type Config struct {
 	LookupLag time.Duration
 
 	// InFlight is the declared bound on how long a request may be on its way (L).
+	// What takes longer is not executed: see Sandbox-Not-After, above.
 	//
 	// Defaults to 4 seconds.
 	InFlight time.Duration
