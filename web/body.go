@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -67,7 +68,11 @@ func (x *exchange) readBody(s *scratch, most bodyLimits) (jcs.Value, *mistake) {
 		return jcs.Value{}, &mistake{unsupportedMedia, wantJSON}
 	}
 	var err error
-	s.body, err = x.fill(s.body[:0], most.bytes)
+	first := r.ContentLength
+	if first < 0 {
+		first = int64(cap(s.body))
+	}
+	s.body, err = x.fill(s.body[:0], first, most.bytes)
 	switch {
 	case errors.Is(err, errTooLarge):
 		x.linger()
@@ -88,26 +93,40 @@ func (x *exchange) readBody(s *scratch, most bodyLimits) (jcs.Value, *mistake) {
 	return v, nil
 }
 
-// readRaw reads a body of which every byte counts, of up to limit bytes. It lives
-// as long as s is borrowed.
-func (x *exchange) readRaw(s *scratch, limit int64) ([]byte, *mistake) {
-	tooMuch := &mistake{tooLarge, fmt.Sprintf("A body has at most %d bytes here, this one has more.", limit)}
-	if x.r.ContentLength > limit {
+// readNotice reads the body of a webhook, of which every byte counts. Who sends it
+// is not known yet: it borrows nothing, takes room for what comes after the first
+// bytes as they come, and has not much time.
+func (x *exchange) readNotice() ([]byte, *mistake) {
+	tooMuch := &mistake{tooLarge, fmt.Sprintf("A body has at most %d bytes here, this one has more.", MaxNotice)}
+	if x.r.ContentLength > MaxNotice {
 		x.linger()
 		return nil, tooMuch
 	}
-	var err error
-	s.body, err = x.fill(s.body[:0], limit)
+	x.free = FreeNotice
+	if told := x.r.ContentLength; told >= 0 {
+		x.free = min(told, FreeNotice)
+	}
+	x.readBy(noticeTime)
+	body, err := x.fill(nil, x.free, MaxNotice)
 	switch {
 	case errors.Is(err, errTooLarge):
 		x.linger()
 		return nil, tooMuch
 	case errors.Is(err, errNoRoom):
 		return nil, &mistake{overloaded, "The server has more webhooks at work than it has room for. Send it again a little later."}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, &mistake{requestTimeout, fmt.Sprintf("The body did not arrive within %d seconds.", noticeTime/time.Second)}
 	case err != nil:
 		return nil, &mistake{badJSON, "The body did not arrive in full."}
 	}
-	return s.body, nil
+	return body, nil
+}
+
+// readBy has reading the body fail after a while. Once it is read, net/http sets
+// no store by it.
+func (x *exchange) readBy(most time.Duration) {
+	// Every connection has deadlines, but for a test's that is none.
+	_ = http.NewResponseController(x.ResponseWriter).SetReadDeadline(time.Now().Add(most))
 }
 
 const (
@@ -123,9 +142,8 @@ func (x *exchange) linger() {
 	if x.r.Header.Get("Expect") != "" {
 		return
 	}
-	// Errors end the wait, and that is all there is to do about them.
-	_ = http.NewResponseController(x.ResponseWriter).SetReadDeadline(time.Now().Add(lingerTime))
-	_, _ = io.CopyN(io.Discard, x.r.Body, lingerBytes)
+	x.readBy(lingerTime)
+	_, _ = io.CopyN(io.Discard, x.r.Body, lingerBytes) // an error ends the wait, and that is all there is to do about it
 }
 
 // parseMistake tells a body that is no JSON from one that is, but has a number in
@@ -179,20 +197,16 @@ var (
 )
 
 // fill reads all of the body into b, but no more than limit bytes. It takes room
-// for what it is about to read: all of it if the length is told, and otherwise
-// as much as b can hold, and as much again whenever that is full.
-func (x *exchange) fill(b []byte, limit int64) ([]byte, error) {
-	part := x.r.ContentLength
-	if part < 0 {
-		part = int64(cap(b))
-	}
-	if !x.takeRoom(part) {
+// for what it is about to read: for so many bytes first, and for as many again as
+// it has whenever they are there.
+func (x *exchange) fill(b []byte, first, limit int64) ([]byte, error) {
+	if !x.takeRoom(first) {
 		return b, errNoRoom
 	}
-	b = slices.Grow(b, int(part)+1) // the end, too, has to be read
+	b = slices.Grow(b, int(first)+1) // the end, too, has to be read
 	for {
 		if len(b) == cap(b) {
-			part = min(int64(len(b)), limit-int64(len(b))) + 1
+			part := min(int64(len(b)), limit-int64(len(b))) + 1
 			if !x.takeRoom(part) {
 				return b, errNoRoom
 			}

@@ -20,6 +20,7 @@ type exchange struct {
 	caller caller    // zero until it is known
 	status int       // 0 until it is answered
 	room   int64     // bytes of the room for bodies that it has taken
+	free   int64     // bytes of its body that take no room
 
 	lines [6]string // values of header lines: one allocation for all
 	used  int

@@ -63,9 +63,7 @@ func (x *exchange) takeNotice() {
 		x.refuse(notFound, "There is no such gateway.")
 		return
 	}
-	s := x.api.borrow()
-	defer x.api.giveBack(s)
-	body, bad := x.readRaw(s, MaxNotice)
+	body, bad := x.readNotice()
 	if bad != nil {
 		x.refuse(bad.code, bad.detail)
 		return

@@ -37,9 +37,14 @@ const (
 	MaxTenantBodies = MaxBodies / 2
 
 	// MaxNotice bounds a gateway's webhook: they have a few KiB. MaxNotices bounds
-	// all that are at work: who sends them is known only when they were read.
+	// all that are at work: who sends them is known only when they were read. So
+	// that nobody can take all of it by sending nothing, they take their room as
+	// their bytes come; and so that nobody can shut the others out by sending much,
+	// the first FreeNotice bytes take none. That is what most of them have, and not
+	// more than a connection takes by itself, which there are only so many of.
 	MaxNotice  = 256 << 10
 	MaxNotices = 8 << 20
+	FreeNotice = 8 << 10
 
 	MaxMetadata      = 50  // pairs
 	MaxMetadataName  = 40  // characters
@@ -85,6 +90,10 @@ const (
 	// waited for, and when it ends net/http takes the client for gone: so it must
 	// be longer than any wait.
 	requestTime = MaxWait + 15*time.Second
+
+	// noticeTime is for the body of a webhook, whose sender nobody has vouched for:
+	// a gateway sends it in one go.
+	noticeTime = 5 * time.Second
 
 	answerTime = requestTime + 15*time.Second // from the end of the header on
 	idleTime   = 2 * time.Minute              // longer than proxies keep connections: they close first

@@ -20,6 +20,7 @@ const (
 	forbidden        code = "forbidden"
 	notFound              = code(ledger.NotFound)
 	methodNotAllowed code = "method_not_allowed"
+	requestTimeout   code = "request_timeout"
 	inProgress            = code(ledger.InProgress)
 	stateConflict         = code(ledger.StateConflict)
 	keyExpired       code = "key_expired"
@@ -71,6 +72,8 @@ var problems = []problem{
 		"There is nothing at this address, or it belongs to somebody else, which looks the same."},
 	{methodNotAllowed, 405, "The resource does not have this method", false, true,
 		"The Allow header lists the methods that this address has."},
+	{requestTimeout, 408, "The body did not arrive in time", true, true,
+		"A gateway's webhook must arrive within 5 seconds from its header on. Nothing of it was read: send it again."},
 	{inProgress, 409, "Something else is still in progress", true, true,
 		"The first request with this key has no final answer yet; or something else was asked of the payment and its outcome is not known yet, such as a capture while another one is at the gateway. The detail says which. Nothing of this request began. Send the same request again, with the same key, after the time in Retry-After. Prefer: wait=SECONDS says how long a repeat waits for the first request before it is told this."},
 	{code(ledger.AlreadyExists), 409, "The resource exists already", false, false,

@@ -34,8 +34,11 @@ func (x *exchange) rooms() (own, all *room) {
 	return &x.caller.tenant.bodies, &x.api.bodies
 }
 
-// takeRoom takes n more bytes of room for the request's body.
+// takeRoom takes n more bytes of room for the request's body, but for those that
+// take none.
 func (x *exchange) takeRoom(n int64) bool {
+	free := min(n, x.free)
+	n -= free
 	own, all := x.rooms()
 	if !own.take(n) {
 		return false
@@ -45,6 +48,7 @@ func (x *exchange) takeRoom(n int64) bool {
 		return false
 	}
 	x.room += n
+	x.free -= free
 	return true
 }
 
