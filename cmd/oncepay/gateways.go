@@ -126,7 +126,8 @@ func reachable(a net.Addr) string {
 	return fmt.Sprintf("http://127.0.0.1:%d", at.Port())
 }
 
-// relay shows the books and pages of a sandbox that runs elsewhere. Anybody can
+// relay shows the books and pages of a sandbox that runs elsewhere. It asks nobody
+// who they are, so it is not told: the API key of whoever looks is ours. Anybody can
 // ask for them: that they did not come is a debug line.
 func relay(at string, log *slog.Logger) (http.Handler, error) {
 	to, err := url.Parse(at)
@@ -137,6 +138,8 @@ func relay(at string, log *slog.Logger) (http.Handler, error) {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(to)
 			r.Out.GetBody = nil // a form is posted once
+			r.Out.Header.Del("Authorization")
+			r.Out.Header.Del("Cookie")
 		},
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}, nil

@@ -89,3 +89,31 @@ func standardLog(t *testing.T) (logged *lines, elsewhere *lines) {
 	t.Cleanup(func() { log.SetOutput(before) })
 	return logged, elsewhere
 }
+
+// The process that the sandbox's pages are fetched from learns nobody's API key,
+// and still gets what it is sent.
+func TestRelayKeepsSecrets(t *testing.T) {
+	var got *http.Request
+	far := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r }))
+	defer far.Close()
+	pages, err := relay(far.URL, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest("POST", "/sandbox/actions/ch_1?from=shop", strings.NewReader("outcome=approved"))
+	for name, value := range map[string]string{
+		"Authorization": "Bearer sk_dev", "Proxy-Authorization": "Basic c2s=", "Cookie": "session=sk_dev", "Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin",
+	} {
+		r.Header.Set(name, value)
+	}
+	w := httptest.NewRecorder()
+	pages.ServeHTTP(w, r)
+	if w.Code != http.StatusOK || got.URL.String() != "/sandbox/actions/ch_1?from=shop" || got.Header.Get("Sec-Fetch-Site") == "" || got.Header.Get("Content-Type") == "" {
+		t.Errorf("it was answered %d, and %s %v was asked", w.Code, got.URL, got.Header)
+	}
+	for _, secret := range []string{"Authorization", "Proxy-Authorization", "Cookie"} {
+		if got.Header.Get(secret) != "" {
+			t.Errorf("it learns the %s", secret)
+		}
+	}
+}
