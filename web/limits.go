@@ -58,7 +58,7 @@ const (
 	MaxCustomer    = 255  // characters
 	MaxDescription = 500  // characters
 	MaxDescriptor  = 22   // characters: what gateways take for a card's statement
-	MaxReturnURL   = 2048 // characters: browsers and proxies take that much
+	MaxReturnURL   = 2000 // bytes: what every gateway here takes, and browsers and proxies too
 	MaxEvidence    = 1000 // characters
 
 	DefaultLimit = 20 // items of a list

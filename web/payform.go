@@ -100,6 +100,8 @@ func (f *form) address(pointer string, v jcs.Value) string {
 	u, err := url.Parse(s)
 	switch {
 	case s == "": // told already
+	case len(s) > MaxReturnURL:
+		f.fail(pointer, "A URL has at most %d bytes in UTF-8, this one has %d.", MaxReturnURL, len(s))
 	case err != nil, strings.ContainsFunc(s, func(r rune) bool { return r == ' ' || isHidden(r) }),
 		!u.IsAbs(), u.Hostname() == "", u.Scheme != "http" && u.Scheme != "https":
 		f.fail(pointer, "This must be an absolute URL, such as https://shop.example/orders/4711.")

@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
+	"io"
 	"log"
 	"log/slog"
 	"net"
@@ -11,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/oncepay/oncepay/web"
 )
 
 // That a sandbox elsewhere is not there is for the server's log, and for nobody
@@ -116,4 +121,64 @@ func TestRelayKeepsSecrets(t *testing.T) {
 			t.Errorf("it learns the %s", secret)
 		}
 	}
+}
+
+// What the API takes, the gateway takes too: a payment with all that there can be
+// in it, each as long as it may be and in characters that are long on the wire, is
+// charged. What is longer is refused before it is one.
+func TestTheLargestPaymentIsCharged(t *testing.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	var stderr bytes.Buffer
+	status, url := serveInside(t, ctx, &stderr)
+	body := largestPayment()
+	if code, answer := postPayment(t, url, "k", body); code != http.StatusCreated || !strings.Contains(answer, `"status":"succeeded"`) {
+		t.Errorf("it was answered %d %.300s", code, answer)
+	}
+	body["return_url"] = body["return_url"].(string) + "x"
+	if code, answer := postPayment(t, url, "l", body); code != http.StatusUnprocessableEntity || !strings.Contains(answer, `"pointer":"/return_url"`) {
+		t.Errorf("with a longer address it was answered %d %.300s", code, answer)
+	}
+	stop()
+	if got := <-status; got != exitGood {
+		t.Errorf("exit %d\n%s", got, &stderr)
+	}
+}
+
+func largestPayment() map[string]any {
+	text := func(n int) string { return strings.Repeat("😀", n) }
+	options := map[string]string{}
+	for i := range web.MaxMetadata { // six bytes for each of these, escaped
+		options[fmt.Sprintf("%02d", i)+strings.Repeat("<", web.MaxMetadataName-2)] = strings.Repeat("<", web.MaxMetadataValue)
+	}
+	const shop = "https://shop.example/"
+	return map[string]any{
+		"amount": 999_999_999_999, "currency": "EUR", "payment_method": "pm_ok", "confirm": true,
+		"reference": text(web.MaxReference), "customer": text(web.MaxCustomer), "description": text(web.MaxDescription),
+		"statement_descriptor": text(web.MaxDescriptor), "return_url": shop + strings.Repeat("x", web.MaxReturnURL-len(shop)),
+		"gateway_options": options,
+	}
+}
+
+func postPayment(t *testing.T, url, key string, body any) (int, string) {
+	t.Helper()
+	text, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequest(http.MethodPost, url+"/v1/payments", bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = http.Header{"Authorization": {"Bearer sk_dev"}, "Content-Type": {"application/json"}, "Idempotency-Key": {key}}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(answer)
 }

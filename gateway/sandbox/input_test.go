@@ -51,7 +51,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"a webhook without a secret", swap(`"kind"`, `"notify":{"url":"http://127.0.0.1/"},"kind"`), 400, "invalid"},
 		{"a webhook with something else", swap(`"kind"`, `"notify":{"uri":"http://127.0.0.1/"},"kind"`), 400, "invalid"},
 		{"a text without end", swap(`pay_1`, strings.Repeat("p", 2001)), 400, "invalid"},
-		{"more than 64 KiB", swap(`"kind"`, strings.Repeat(" ", 64<<10)+`"kind"`), 413, "too_large"},
+		{"more than 256 KiB", swap(`"kind"`, strings.Repeat(" ", 256<<10)+`"kind"`), 413, "too_large"},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
 			a := h.do(context.Background(), "POST", "/v1/operations", []byte(row.text), "Idempotency-Key", "att_1")

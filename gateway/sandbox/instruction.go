@@ -36,6 +36,8 @@ type instruction struct {
 // Bounds of a body: an instruction has some 20 members.
 var bodyLimits = jcs.Limits{Depth: 4, Nodes: 512}
 
+// maxText is of each text, in bytes: an API that takes longer ones has them
+// refused here, when it is too late to ask for others.
 const maxText = 2000
 
 // parseInstruction reads a body. A member that it does not know is refused: a

@@ -142,8 +142,8 @@ func (c Config) withDefaults() Config {
 
 // Limits of a server. A load beyond them is a test of something else.
 const (
-	maxBody     = 64 << 10 // an instruction has some 500 bytes
-	maxRequests = 1 << 15  // at once, the hanging ones included
+	maxBody     = 256 << 10 // an instruction has some 500 bytes; with all options that there can be, each escaped, 170 KiB
+	maxRequests = 1 << 15   // at once, the hanging ones included
 	bodyTimeout = 10 * time.Second
 	hangFor     = time.Minute // longer than anybody waits for a gateway
 )
