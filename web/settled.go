@@ -67,17 +67,33 @@ func (x *exchange) payOutcome(o *order, came engine.Outcome) engine.Outcome {
 // returns what has become of the job by then. Whatever changes the payment closes
 // Changed; who cannot ask again after that is out of date: see asItIs.
 func (x *exchange) settled(p *patience, j *engine.Job, o engine.Outcome) engine.Outcome {
+	crowded := firstCrowd
 	for o.Interim && p.sees(o.Changed, x.api.enough) {
 		switch next := x.api.executor.Do(p, j); {
 		case next.Err == nil:
-			o = next
-		case errors.Is(next.Err, engine.ErrOverloaded) && p.pause(crowd):
+			o, crowded = next, firstCrowd
+		case isCrowd(next.Err) && p.pause(crowded, x.api.enough):
+			crowded = min(2*crowded, lastCrowd)
 		default: // what began goes on, whatever keeps us from seeing it
 			return o
 		}
 	}
 	return o
 }
+
+// isCrowd says whether there was no place for a request that was woken with others:
+// in the queue, or among those who may wait for one key.
+func isCrowd(err error) bool {
+	return errors.Is(err, engine.ErrOverloaded) || errors.Is(err, engine.ErrInProgress)
+}
+
+// How long a request lets others go first that were woken with it: all who wait for
+// one payment wake at once. The longer there is no place, the longer, since each
+// look costs the others some of their time.
+const (
+	firstCrowd = 25 * time.Millisecond
+	lastCrowd  = 250 * time.Millisecond
+)
 
 // asItIs returns an outcome that is the final one, or shows the payment as it is
 // now: it may have changed since the job was told, and there is no patience left,
@@ -108,10 +124,6 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// crowd is how long a request lets others go first that were woken with it: all
-// who wait for one payment wake at once.
-const crowd = 25 * time.Millisecond
-
 // sees waits until c is closed, and reports whether it is. It waits until enough
 // is closed at most.
 func (p *patience) sees(c, enough <-chan struct{}) bool {
@@ -128,11 +140,14 @@ func (p *patience) sees(c, enough <-chan struct{}) bool {
 	}
 }
 
-// pause lets time pass, and reports whether there is patience left.
-func (p *patience) pause(d time.Duration) bool {
+// pause lets time pass, and reports whether there is patience left. There is none
+// once enough is closed.
+func (p *patience) pause(d time.Duration, enough <-chan struct{}) bool {
 	select {
 	case <-time.After(d):
 		return true
+	case <-enough:
+		return false
 	case <-p.done:
 		return false
 	}

@@ -65,7 +65,7 @@ func TestAStormOfConfirms(t *testing.T) {
 		var storm sync.WaitGroup
 		h.post("", "/v1/payments/"+id+"/confirm", "") // so that all of them wait for what is at work
 		id = h.makePayment("l", paymentBody("payment_method", `"pm_slow"`))
-		h.narrow(50)
+		h.narrow(engine.Config{MaxQueue: 50, MaxBatch: 50})
 		for i := range 1000 {
 			storm.Go(func() {
 				time.Sleep(time.Duration(i) * 100 * time.Microsecond)
@@ -81,9 +81,52 @@ func TestAStormOfConfirms(t *testing.T) {
 	})
 }
 
-// narrow gives the API an executor whose queue has room for n.
-func (h *house) narrow(n int) {
-	small := engine.New(h.store, engine.Config{Render: RenderPayment, Act: h.till.Act, MaxQueue: n, MaxBatch: n, Seed: [32]byte{7}})
+// Of many who wait for one payment only some may wait for one key at a time. All
+// are woken when the payment falls into doubt; those who find no place then wait on,
+// and get the final answer like the others.
+func TestMoreWaitForAPaymentThanForAKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil)
+		h.narrow(engine.Config{MaxWaiters: 3})
+		var all sync.WaitGroup
+		for i := range 200 {
+			time.Sleep(time.Millisecond) // they do not come together
+			all.Go(func() {
+				began := time.Now()
+				a := h.do("POST", "/v1/payments", confirmed("pm_silent"), "Idempotency-Key", "k", "Prefer", "wait=60")
+				if took := time.Since(began); a.status != 201 || took > terms.Timeout+time.Second+lastCrowd {
+					t.Errorf("request %d: got %d after %v: %s", i, a.status, took, a.body)
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
+// Who finds no place for as long as it waits is told how far the payment is.
+func TestAWaitThatFindsNoPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil)
+		h.narrow(engine.Config{MaxWaiters: 1})
+		var all sync.WaitGroup
+		for range 5 {
+			time.Sleep(time.Millisecond)
+			all.Go(func() {
+				began := time.Now()
+				a := h.do("POST", "/v1/payments", confirmed("pm_lost"), "Idempotency-Key", "k", "Prefer", "wait=5")
+				if took := time.Since(began); a.status != 202 || took < 5*time.Second || took > 5050*time.Millisecond || !strings.Contains(a.body, `"in_doubt":true`) {
+					t.Errorf("got %d after %v: %s", a.status, took, a.body)
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
+// narrow gives the API an executor with less room than usual.
+func (h *house) narrow(cfg engine.Config) {
+	cfg.Render, cfg.Act, cfg.Seed = RenderPayment, h.till.Act, [32]byte{7}
+	small := engine.New(h.store, cfg)
 	h.t.Cleanup(func() {
 		h.till.work.Wait()
 		small.Close(context.Background())
@@ -224,6 +267,20 @@ func TestDrainingEndsWaits(t *testing.T) {
 	})
 }
 
+// It ends waits for a place as well.
+func TestDrainingEndsWaitsForAPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil)
+		p := h.wait(t.Context(), MaxWait)
+		defer p.giveBack()
+		began := time.Now()
+		h.Drain()
+		if p.pause(time.Hour, h.enough) || time.Since(began) != drainWait {
+			t.Errorf("it waited for %v", time.Since(began))
+		}
+	})
+}
+
 // Over its rate a tenant begins nothing, and is told of what it began all the same.
 func TestRatesOfPayments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -259,7 +316,7 @@ func TestOverloadWhileAPaymentIsAtWork(t *testing.T) {
 		h.open()
 		h.do("POST", "/v1/payments", confirmed("pm_slow"), "Idempotency-Key", "k", "Prefer", "wait=0")
 		time.Sleep(time.Second)
-		h.narrow(1)
+		h.narrow(engine.Config{MaxQueue: 1, MaxBatch: 1})
 		h.store.set(true, false)
 		var waiting sync.WaitGroup
 		for i := range 3 { // one commits, one is loaded, one is in the queue
