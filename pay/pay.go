@@ -43,10 +43,10 @@ const (
 	// card messages holds (ISO 8583, field 4: n 12).
 	MaxAmount = 999_999_999_999
 
-	// MaxOperations is how many operations a payment has at most that happened, or
-	// may have: they are loaded with it, all of them. As many again may have been
-	// declined, and so that money which is reserved can always be released, voids
-	// have places of their own.
+	// MaxOperations is how many captures and refunds a payment has at most that
+	// happened, or may have: they are loaded with it, all of them. As many again may
+	// have been declined, and so that money which is reserved can always be released,
+	// voids have places of their own.
 	MaxOperations = 100
 	maxVoids      = 20
 )

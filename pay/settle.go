@@ -42,18 +42,19 @@ func (b *Book) begin(p *Payment, o *Operation, m ledger.Moment, a Ask, v Verb) (
 	return Result{Verb: v, Payment: p, Operation: o, Interim: true, Order: order}, nil
 }
 
-// isFull says whether a payment has no place for one more operation of a kind.
+// isFull says whether a payment has no place for one more operation of a kind. Its
+// charge takes none.
 func (p *Payment) isFull(k Kind) bool {
-	live := 0
+	charge, live := p.Charge(), 0
 	for _, o := range p.Operations {
-		if o.Outcome != Declined {
+		if o != charge && o.Outcome != Declined {
 			live++
 		}
 	}
 	if k == Void {
-		return len(p.Operations) >= 2*MaxOperations+maxVoids
+		return len(p.Operations) > 2*MaxOperations+maxVoids
 	}
-	return live >= MaxOperations || len(p.Operations) >= 2*MaxOperations
+	return live >= MaxOperations || len(p.Operations) > 2*MaxOperations
 }
 
 // send writes a send down: who, until when, and how often. What checks have told
