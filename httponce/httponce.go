@@ -1,0 +1,2 @@
+// Package httponce is the face of package once for net/http.
+package httponce
