@@ -27,6 +27,7 @@ type Attempt struct {
 
 	mu     sync.Mutex
 	record Record    // as it was written last
+	ends   time.Time // of the key's window; zero: as it was claimed
 	until  time.Time // by this process's clock the lease is held until then
 	ended  bool
 	lost   context.CancelCauseFunc // of Context; nil before
@@ -40,9 +41,13 @@ func (a *Attempt) Key() Key { return a.claimed.Key }
 // came too late.
 func (a *Attempt) Token() int64 { return a.claimed.Attempt }
 
-// ExpiresAt is when the key's window is over, if the operation takes no longer than
-// is usual: an answer is kept for a whole window from when it is there.
-func (a *Attempt) ExpiresAt() time.Time { return a.claimed.ExpiresAt }
+// ExpiresAt is when the key's window is over. It is later once the attempt is
+// complete: an answer is kept for a whole window from when it is there.
+func (a *Attempt) ExpiresAt() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return later(a.ends, a.claimed.ExpiresAt)
+}
 
 // Derive is the key for something that the operation asks of others: the same in
 // every attempt, another one for each step, and nothing that can be guessed.
@@ -95,7 +100,8 @@ func (a *Attempt) Complete(ctx context.Context, answer Answer) error {
 			return Record{}, err
 		}
 		next, err := r.Complete(r.Attempt, r.Resource, sealed)
-		next.ExpiresAt = later(next.ExpiresAt, a.engine.clock.now().Add(a.engine.cfg.Window)) // nobody has seen it yet
+		next.ExpiresAt = later(next.ExpiresAt, a.engine.Expiry()) // nobody has seen it yet
+		a.ends = next.ExpiresAt
 		return next, err
 	})
 }

@@ -17,7 +17,7 @@ func (e *Engine) Begin(ctx context.Context, req Request, t Terms) (Turn, error) 
 		return Turn{}, err
 	}
 	c := caller{Engine: e, ctx: ctx, req: req, terms: t, patience: newPatience(ctx, cmp.Or(t.Wait, e.cfg.Wait))}
-	c.outdated = e.rules.outdated(req.Key.ID, e.clock.now())
+	c.ends = e.rules.ends(req.Key.ID)
 	c.req.Key = e.stored(req.Key)
 	turn, err := c.begin()
 	c.tell(turn, err)
@@ -30,7 +30,7 @@ type caller struct {
 	ctx      context.Context
 	req      Request // its key as it is stored
 	terms    Terms
-	outdated bool // by what its key says of itself
+	ends     time.Time // of its window, by what its key says of itself; zero if it says nothing
 	patience patience
 	waited   time.Duration
 }
@@ -79,12 +79,12 @@ func (c *caller) lead(f *flight) (turn Turn, err error) {
 			c.land(c.req.Key, f, seen)
 		}
 	}()
-	if c.outdated { // what is known of it counts for more than what it says of itself
+	if !c.ends.IsZero() && c.ends.Before(c.clock.now()) { // what is known of it counts for more than what it says of itself
 		if seen, err = c.load(); err != nil {
 			return Turn{}, err
 		}
 		if seen.State == Absent {
-			return Turn{Record: Record{Key: c.req.Key}}, ErrExpired
+			return Turn{Record: Record{Key: c.req.Key, ExpiresAt: c.ends}}, ErrExpired
 		}
 	}
 	for lost := 0; lost <= maxLost; {

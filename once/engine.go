@@ -246,6 +246,12 @@ func (e *Engine) Fingerprint(tenant, method, target string, body []byte) Fingerp
 	return e.prints.request(tenant, method, target, body)
 }
 
+// Expiry is until when a key is kept that is first used now.
+func (e *Engine) Expiry() time.Time { return e.clock.now().Add(e.cfg.Window) }
+
+// MaxAnswer is how large an answer may be to be kept, in bytes: Config.MaxAnswer.
+func (e *Engine) MaxAnswer() int { return e.cfg.MaxAnswer }
+
 // Find returns what is known of a key, with its answer in the clear. The Record of
 // a key that nothing is known of is Absent.
 func (e *Engine) Find(ctx context.Context, key Key) (Record, error) {

@@ -88,7 +88,7 @@ func (s State) String() string {
 
 // Answer is a final answer as it was first given: replayed byte for byte.
 type Answer struct {
-	Status  int     // an HTTP status, 200 to 499
+	Status  int     // an HTTP status, 200 to 599
 	Header  []Field // in the order in which they were written
 	Body    []byte  // never changed once it is here: records share it
 	Dropped bool    // there was a body, larger than what is kept: it is not here

@@ -61,7 +61,7 @@ func (e *Engine) settled(r Record, s Settlement) (next Record, err error) {
 		if next, err = r.Complete(r.Attempt, r.Resource, sealed); err != nil {
 			return Record{}, err
 		}
-		next.ExpiresAt = later(next.ExpiresAt, e.clock.now().Add(e.cfg.Window))
+		next.ExpiresAt = later(next.ExpiresAt, e.Expiry())
 	} else if next, err = r.Release(r.Attempt); err != nil {
 		return Record{}, err
 	}
