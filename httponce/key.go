@@ -81,6 +81,7 @@ const (
 	ManyKeys                         // there is more than one header line of it
 	BadQuotes                        // it begins with a quote, and is no structured field string
 	BadCharacters                    // it is not 1 to 255 visible ASCII characters
+	NotJSON                          // the body that it should be in is not JSON
 	NotText                          // the member of the body that it should be in is no string
 	NoUUID                           // it is not the kind of UUID that the route wants
 )
@@ -90,6 +91,7 @@ var mistakes = [...]string{
 	ManyKeys:      "there is more than one idempotency key",
 	BadQuotes:     "the idempotency key begins with a quote and is no structured field string",
 	BadCharacters: "the idempotency key is not 1 to 255 visible ASCII characters",
+	NotJSON:       "the body that the idempotency key should be in is not valid JSON",
 	NotText:       "the idempotency key in the body is no string",
 	NoUUID:        "the idempotency key is not the UUID that is wanted",
 }
