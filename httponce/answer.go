@@ -91,7 +91,6 @@ func (w *recorder) trailers() (found http.Header) {
 
 // send sends the answer that was held back.
 func (w *recorder) send(expires string) {
-	w.sniff(w.body)
 	h, trailers := w.Header(), w.trailers()
 	restore(h, w.header)
 	h[HeaderExpires] = []string{expires}
@@ -181,11 +180,10 @@ func listed(lines []string, name string) bool {
 
 // clean is a header's value as net/http writes it: on one line.
 func clean(v string) string {
-	if strings.ContainsAny(v, "\r\n") {
-		v = strings.NewReplacer("\n", " ", "\r", " ").Replace(v)
-	}
-	return textproto.TrimString(v)
+	return oneLine.Replace(v)
 }
+
+var oneLine = strings.NewReplacer("\n", " ", "\r", " ")
 
 // isToken says whether a name can be a header's (RFC 9110, section 5.6.2): others
 // are not sent.

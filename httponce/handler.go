@@ -182,7 +182,7 @@ func (x *exchange) run(a *once.Attempt) {
 	known, err := x.probe(a, r)
 	if err == nil && known == nil {
 		x.next.ServeHTTP(&x.rec, r)
-		x.rec.begin() // one that has written nothing has answered 200
+		x.rec.end()
 	}
 	returned = true
 	switch {

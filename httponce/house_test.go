@@ -139,3 +139,6 @@ func readBody(t testing.TB, r *http.Request) string {
 	}
 	return string(b)
 }
+
+// keyOf is a key of acme's.
+func keyOf(id string) once.Key { return once.Key{Tenant: "acme", ID: id} }

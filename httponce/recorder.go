@@ -75,6 +75,14 @@ func (w *recorder) begin() {
 	}
 }
 
+// end is called when the handler has returned: one that has written nothing has
+// answered with an empty 200.
+func (w *recorder) end() {
+	if w.begin(); !w.streams {
+		w.sniff(w.body)
+	}
+}
+
 // stream sends what was held back. From now on nothing is. next is what will be
 // written then.
 func (w *recorder) stream(next []byte) {
