@@ -126,7 +126,7 @@ var shapes = map[string]func(w http.ResponseWriter, r *http.Request){
 		w.Header().Set("Location", "/charges/1")
 		w.WriteHeader(303)
 	},
-	"a refusal": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "declined", 402) },
+	"a refusal": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "declined", http.StatusPaymentRequired) },
 	"a large body": func(w http.ResponseWriter, _ *http.Request) {
 		for i := range 100 {
 			fmt.Fprintf(w, "%5000d", i)
