@@ -75,6 +75,16 @@ func (e *FencedError) Error() string {
 // Is says that it is an ErrFenced.
 func (e *FencedError) Is(target error) bool { return target == ErrFenced }
 
+// fencedBy is the FencedError that err is, or nil.
+func fencedBy(err error) *FencedError {
+	if err == nil { // nearly always: what errors.As needs takes memory
+		return nil
+	}
+	fenced := (*FencedError)(nil)
+	errors.As(err, &fenced)
+	return fenced
+}
+
 // Context returns a context for the operation: it ends with ctx, when cancel is
 // called, and when the key is lost, with ErrLeaseLost or an ErrFenced as its cause.
 func (a *Attempt) Context(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -139,24 +149,28 @@ func (a *Attempt) end(ctx context.Context, how Happening, cause error, next func
 		a.engine.land(a.claimed.Key, a.flight, a.record)
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.engine.cfg.Finish)
-	defer cancel()
-	written, err := a.engine.write(ctx, record)
-	if errors.Is(err, ErrUnavailable) && a.engine.within == nil && a.engine.background(func() { a.endLater(record, how) }) {
+	d := newDeadline(ctx, a.engine.cfg.Finish)
+	defer d.stop()
+	written, err := a.engine.write(d, record)
+	if errors.Is(err, ErrUnavailable) && a.engine.within == nil && a.tryLater(record, how) {
 		a.tell(ctx, HasDoubted, err)
 		return err
 	}
 	return a.settle(ctx, written, how, cause, err)
 }
 
+// tryLater goes on trying to write down how the attempt ended, beside its caller.
+func (a *Attempt) tryLater(record Record, how Happening) bool {
+	return a.engine.background(func() { a.endLater(record, how) })
+}
+
 // settle ends the flight, and tells.
 func (a *Attempt) settle(ctx context.Context, known Record, how Happening, cause, err error) error {
-	fenced := (*FencedError)(nil)
-	switch {
-	case errors.As(err, &fenced):
-		known, how, cause = fenced.By, HasFenced, err
-	case err != nil:
+	if err != nil {
 		known, how, cause = a.record, HasDoubted, err
+	}
+	if fenced := fencedBy(err); fenced != nil {
+		known, how = fenced.By, HasFenced
 	}
 	a.engine.land(a.claimed.Key, a.flight, known)
 	a.tell(ctx, how, cause)

@@ -31,7 +31,11 @@ func (f Fingerprint) Equal(g Fingerprint) bool {
 
 // Hasher makes the fingerprints of one tenant. It is not safe for concurrent
 // use.
-type Hasher struct{ mac hash.Hash }
+type Hasher struct {
+	mac  hash.Hash
+	part []byte // of a request, on its way to mac
+	sum  [sha256.Size]byte
+}
 
 // NewHasher makes a Hasher for a tenant from the service's secret (32 random
 // bytes).
@@ -45,16 +49,12 @@ func NewHasher(secret []byte, tenant string) *Hasher {
 // form (RFC 8785); an absent body has the form of an empty object.
 func (h *Hasher) Request(method, path string, canonical []byte) Fingerprint {
 	h.mac.Reset()
-	var size [8]byte
-	write := func(part []byte) {
-		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
-		h.mac.Write(size[:])
-		h.mac.Write(part)
-	}
-	write([]byte(method))
-	write([]byte(path))
-	write(canonical)
-	f := Fingerprint{Scheme: SchemeV1}
-	h.mac.Sum(f.Sum[:0])
-	return f
+	h.part = append(appendSize(h.part[:0], len(method)), method...)
+	h.part = append(appendSize(h.part, len(path)), path...)
+	h.part = appendSize(h.part, len(canonical))
+	h.mac.Write(h.part)
+	h.mac.Write(canonical)
+	return Fingerprint{Scheme: SchemeV1, Sum: [sha256.Size]byte(h.mac.Sum(h.sum[:0]))}
 }
+
+func appendSize(b []byte, n int) []byte { return binary.BigEndian.AppendUint64(b, uint64(n)) }

@@ -56,7 +56,8 @@ func (e *Engine) newOwner() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.claims++
-	return e.owner + strconv.FormatUint(e.claims, 36)
+	var name [64]byte
+	return string(strconv.AppendUint(append(name[:0], e.owner...), e.claims, 36))
 }
 
 // same says whether a record that was found is the one that was written: then a
