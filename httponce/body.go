@@ -16,10 +16,22 @@ import (
 	"github.com/oncepay/oncepay/once"
 )
 
-// body is what a request has brought. It is private: handlers get readers.
-type body []byte
+// body is what a request has brought. It is private: handlers get a reader.
+type body struct {
+	bytes  []byte
+	reader bytes.Reader
+	small  [512]byte // room for most
+}
 
-func (b body) reader() io.ReadCloser { return io.NopCloser(bytes.NewReader(b)) }
+// again returns what handlers read, from the beginning.
+func (b *body) again() io.ReadCloser {
+	b.reader.Reset(b.bytes)
+	return b
+}
+
+func (b *body) Read(p []byte) (int, error)         { return b.reader.Read(p) }
+func (b *body) WriteTo(w io.Writer) (int64, error) { return b.reader.WriteTo(w) }
+func (b *body) Close() error                       { return nil }
 
 // bodyLimits bound what is made of a body to tell it from others. One that exceeds
 // them is told by its bytes.
@@ -56,7 +68,7 @@ func (x *exchange) name(key string, err error) bool {
 		return true
 	case !errors.Is(err, once.ErrMalformedKey) && x.route.Optional:
 		r := x.r.WithContext(x.r.Context())
-		r.Body = x.body.reader()
+		r.Body = x.body.again()
 		x.next.ServeHTTP(x.w, r)
 	default:
 		x.refuse(keyRefusal(err))
@@ -80,7 +92,7 @@ func sentence(err error) string {
 // read reads the body, and makes the fingerprint. If there is none, it has answered.
 func (x *exchange) read() bool {
 	var err error
-	x.body, err = readAll(x.r, x.MaxBody)
+	x.body.bytes, err = readAll(x.r, x.body.small[:0], x.MaxBody)
 	switch {
 	case errors.Is(err, errTooLarge):
 		x.refuse(refusal{code: TooLarge, detail: fmt.Sprintf("A body has at most %d bytes here. Nothing was executed.", x.MaxBody)})
@@ -97,15 +109,15 @@ var (
 	errMissing  = errors.New("httponce: the body is not there: somebody has read it before")
 )
 
-// readAll reads the body of a request, of up to most bytes.
-func readAll(r *http.Request, most int64) ([]byte, error) {
+// readAll reads the body of a request, of up to most bytes, into b if there is room.
+func readAll(r *http.Request, b []byte, most int64) ([]byte, error) {
 	if r.ContentLength > most {
 		return nil, errTooLarge
 	}
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
-	b := make([]byte, 0, min(max(r.ContentLength, 511), firstRead)+1) // the end, too, has to be read
+	b = slices.Grow(b, int(min(max(r.ContentLength, 0), firstRead))+1) // the end, too, has to be read
 	for {
 		n, err := r.Body.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
@@ -142,9 +154,9 @@ func (x *exchange) fingerprint() bool {
 			forms.Put(form)
 		}
 	}()
-	told := []byte(x.body)
+	told := x.body.bytes
 	if x.route.Pointer != "" || isJSON(x.r.Header) {
-		v, err := jcs.Parse(x.body, bodyLimits)
+		v, err := jcs.Parse(x.body.bytes, bodyLimits)
 		if x.route.Pointer != "" && !x.name(x.keyIn(v, err)) {
 			return false
 		}
@@ -159,7 +171,7 @@ func (x *exchange) fingerprint() bool {
 
 // keyIn reads the key from a body that was parsed.
 func (x *exchange) keyIn(v jcs.Value, err error) (string, error) {
-	if err != nil && len(x.body) > 0 {
+	if err != nil && len(x.body.bytes) > 0 {
 		return "", &KeyError{NotJSON}
 	}
 	member, there := find(v, x.route.Pointer)

@@ -141,10 +141,8 @@ func refusalOf(err error) refusal {
 
 // expires advertises until when the key is kept.
 func (x *exchange) expires(at time.Time) {
-	x.w.Header()[HeaderExpires] = []string{expiry(at)}
+	x.w.Header()[HeaderExpires] = []string{at.UTC().Format(jcs.TimeFormat)}
 }
-
-func expiry(at time.Time) string { return at.UTC().Format(jcs.TimeFormat) }
 
 // again gives an answer that was given before.
 func (x *exchange) again(r once.Record) {
@@ -178,7 +176,7 @@ func (x *exchange) run(a *once.Attempt) {
 		}
 	}()
 	r := x.r.WithContext(ctx)
-	r.Body = x.body.reader()
+	r.Body = x.body.again()
 	known, err := x.probe(a, r)
 	if err == nil && known == nil {
 		x.next.ServeHTTP(&x.rec, r)
@@ -204,7 +202,7 @@ func (x *exchange) probe(a *once.Attempt, r *http.Request) (*once.Answer, error)
 		return nil, nil
 	}
 	answer, found, err := x.route.Probe(r, a)
-	r.Body = x.body.reader() // what the probe has read is there again
+	r.Body = x.body.again() // what the probe has read is there again
 	switch {
 	case err != nil:
 		return nil, err
@@ -244,10 +242,10 @@ func (x *exchange) finish(a *once.Attempt) {
 	case lost && x.rec.streams:
 		panic(http.ErrAbortHandler) // another answer is the key's: nobody is to take this one for it
 	case lost:
-		restore(x.w.Header(), x.rec.outer)
+		x.rec.forget()
 		x.fenced()
 	case !x.rec.streams:
-		x.rec.send(expiry(a.ExpiresAt()))
+		x.rec.send()
 	}
 }
 

@@ -3,9 +3,11 @@ package httponce
 import (
 	"bufio"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 
+	"github.com/oncepay/oncepay/internal/jcs"
 	"github.com/oncepay/oncepay/once"
 )
 
@@ -18,15 +20,17 @@ import (
 // before shows, and what differs from it afterwards is the handler's.
 type recorder struct {
 	http.ResponseWriter
-	room    int // how many bytes of a body are kept
 	attempt *once.Attempt
+	room    int         // how many bytes of a body are kept
 	outer   http.Header // the header as it was found; nil if it was empty
-	header  http.Header // as it was when the status was written
-	status  int         // 0: not written yet
-	body    []byte      // what is kept, or held back
-	streams bool        // header and body are on their way
-	dropped bool        // there is more body than room, and none is kept
-	gone    error       // why the client cannot be written to
+
+	header  lines  // as it was when the status was written
+	status  int    // 0: not written yet
+	body    []byte // what is kept, or held back
+	streams bool   // header and body are on their way
+	dropped bool   // there is more body than room, and none is kept
+	gone    error  // why the client cannot be written to
+	expiry  [1]string
 }
 
 // WriteHeader is http.ResponseWriter's. Informational answers go through, and are
@@ -39,8 +43,7 @@ func (w *recorder) WriteHeader(status int) {
 	case status < 200 && status != http.StatusSwitchingProtocols:
 		w.ResponseWriter.WriteHeader(status)
 	default:
-		w.status = status
-		w.header = w.Header().Clone()
+		w.status, w.header = status, linesOf(w.Header())
 	}
 }
 
@@ -91,12 +94,18 @@ func (w *recorder) stream(next []byte) {
 		w.sniff(next)
 	}
 	h := w.Header()
-	restore(h, w.header)
-	h[HeaderExpires] = []string{expiry(w.attempt.ExpiresAt())}
+	w.header.put(h)
+	w.expires(h)
 	w.ResponseWriter.WriteHeader(w.status)
 	if len(w.body) > 0 {
 		w.forward(w.body)
 	}
+}
+
+// expires advertises until when the answer is kept.
+func (w *recorder) expires(h http.Header) {
+	w.expiry[0] = w.attempt.ExpiresAt().UTC().Format(jcs.TimeFormat)
+	h[HeaderExpires] = w.expiry[:]
 }
 
 func (w *recorder) forward(p []byte) {
@@ -105,13 +114,25 @@ func (w *recorder) forward(p []byte) {
 	}
 }
 
+// forget leaves nothing of the answer that was held back.
+func (w *recorder) forget() {
+	h := w.Header()
+	clear(h)
+	maps.Copy(h, w.outer)
+}
+
 // sniff says what a body is that begins so, where the handler does not: what the
 // server would find out from how the bytes come is the same when they come again.
 func (w *recorder) sniff(beginning []byte) {
-	_, typed := w.header["Content-Type"]
-	if !typed && len(beginning) > 0 && w.header.Get("Content-Encoding") == "" && w.header.Get("Transfer-Encoding") == "" {
-		w.header["Content-Type"] = []string{http.DetectContentType(beginning)}
+	if len(beginning) == 0 || w.header.typed() {
+		return
 	}
+	for _, name := range [...]string{"Content-Encoding", "Transfer-Encoding"} {
+		if values, _ := w.header.of(name); len(values) > 0 && values[0] != "" {
+			return
+		}
+	}
+	w.header.add("Content-Type", http.DetectContentType(beginning))
 }
 
 // Flush is http.Flusher's.
