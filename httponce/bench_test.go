@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"testing"
@@ -51,6 +52,7 @@ const benchKeys = 10_000
 // memory store, and fewer for a repeat. Under the race detector pools lose what they
 // have, so that it takes more.
 func TestAllocations(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection empties pools
 	bare, keyed := http.Handler(charge), keyedCharge(t)
 	c := newCall()
 	count := func(h http.Handler, key func() string) float64 {

@@ -3,7 +3,6 @@ package httponce
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -93,9 +92,10 @@ func sentence(err error) string {
 func (x *exchange) read() bool {
 	var err error
 	x.body.bytes, err = readAll(x.r, x.body.small[:0], x.MaxBody)
+	limited := (*http.MaxBytesError)(nil)
 	switch {
-	case errors.Is(err, errTooLarge):
-		x.refuse(refusal{code: TooLarge, detail: fmt.Sprintf("A body has at most %d bytes here. Nothing was executed.", x.MaxBody)})
+	case errors.As(err, &limited), errors.Is(err, errTooLarge):
+		x.refuse(refusal{code: TooLarge})
 		return false
 	case err != nil:
 		x.refuse(refusal{code: BodyIncomplete})

@@ -1,6 +1,7 @@
 package httponce_test
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -131,6 +132,7 @@ func TestRefusals(t *testing.T) {
 		"a key with a space":            {request("POST", "/", "", "Idempotency-Key", "a b"), 400, httponce.KeyMalformed, false},
 		"a body that is too large":      {request("POST", "/", strings.Repeat("x", 1<<20+1), "Idempotency-Key", "k"), 413, httponce.TooLarge, true},
 		"one whose length is not told":  {chunked(request("POST", "/", strings.Repeat("x", 1<<20+1), "Idempotency-Key", "k")), 413, httponce.TooLarge, true},
+		"one that others bound":         {limited(request("POST", "/", "xxx", "Idempotency-Key", "k")), 413, httponce.TooLarge, true},
 		"a body that breaks off":        {broken(request("POST", "/", "xxx", "Idempotency-Key", "k")), 400, httponce.BodyIncomplete, true},
 		"a body that was read already":  {drained(request("POST", "/", "xxx", "Idempotency-Key", "k")), 400, httponce.BodyIncomplete, true},
 		"a key that is out of its time": {request("POST", "/", "", "Idempotency-Key", "016f5e66-e800-7abc-8abc-0123456789ab"), 409, httponce.KeyExpired, true},
@@ -176,8 +178,13 @@ func chunked(r *http.Request) *http.Request {
 	return r
 }
 
-func broken(r *http.Request) *http.Request {
+func limited(r *http.Request) *http.Request {
 	r.Body = http.MaxBytesReader(nil, r.Body, 1)
+	return r
+}
+
+func broken(r *http.Request) *http.Request {
+	r.Body = io.NopCloser(io.MultiReader(strings.NewReader("x"), failing{}))
 	return r
 }
 
