@@ -91,17 +91,19 @@ func sentence(err error) string {
 // read reads the body, and makes the fingerprint. If there is none, it has answered.
 func (x *exchange) read() bool {
 	var err error
-	x.body.bytes, err = readAll(x.r, x.body.small[:0], x.MaxBody)
-	limited := (*http.MaxBytesError)(nil)
-	switch {
-	case errors.As(err, &limited), errors.Is(err, errTooLarge):
-		x.refuse(refusal{code: TooLarge})
-		return false
-	case err != nil:
-		x.refuse(refusal{code: BodyIncomplete})
+	if x.body.bytes, err = readAll(x.r, x.body.small[:0], x.MaxBody); err != nil {
+		x.refuse(refusal{code: unreadable(err)})
 		return false
 	}
 	return x.fingerprint()
+}
+
+// unreadable is what is said of a body that cannot be read.
+func unreadable(err error) Code {
+	if bounded := (*http.MaxBytesError)(nil); errors.As(err, &bounded) || errors.Is(err, errTooLarge) {
+		return TooLarge
+	}
+	return BodyIncomplete
 }
 
 var (
