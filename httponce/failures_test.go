@@ -262,6 +262,24 @@ func TestTheProcessDiesBetweenEffectAndRecord(t *testing.T) {
 	}
 }
 
+// Where nobody has vanished there is nothing to be asked; and where there is nobody to
+// ask, a human decides.
+func TestWhenAProbeIsAsked(t *testing.T) {
+	route := httponce.Route{Vanished: once.Probe}
+	route.Probe = func(*http.Request, *once.Attempt) (once.Answer, once.Found, error) {
+		t.Error("it is asked")
+		return once.Answer{}, once.NotKnown, nil
+	}
+	if a := newShop(t, route, created).post("k", "/", ""); a.status != 201 {
+		t.Errorf("the first gets %+v", a)
+	}
+	s := newShop(t, httponce.Route{Vanished: once.Probe}, func(_ int64, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
+	s.post("k", "/", "")
+	if a := s.post("k", "/", ""); a.code() != httponce.OutcomeUnknown || s.runs.Load() != 1 {
+		t.Errorf("a repeat gets %+v after %d runs", a, s.runs.Load())
+	}
+}
+
 // A human decides, and then the key has the answer.
 func TestAHumanDecides(t *testing.T) {
 	s := newShop(t, httponce.Route{}, func(_ int64, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) })

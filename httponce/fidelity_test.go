@@ -32,7 +32,7 @@ type wire struct {
 }
 
 // ofTheMoment is not compared.
-var ofTheMoment = []string{"Date", "Content-Length", "Idempotency-Expires", "Idempotency-Replayed", "X-Request-Id"}
+var ofTheMoment = []string{"Date", "Content-Length", "Idempotency-Expires", "Idempotency-Replayed", "X-Request-Id", "X-Moment"}
 
 // exchangeOver sends a request over a real connection.
 func exchangeOver(t *testing.T, srv *httptest.Server, key string) (wire, *http.Response) {
@@ -149,6 +149,12 @@ var shapes = map[string]func(w http.ResponseWriter, r *http.Request){
 		w.(http.Flusher).Flush()
 		w.Header().Set(http.TrailerPrefix+"X-Sum", "abc")
 	},
+	"a stream with a trailer and a header that is set too late": func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set(http.TrailerPrefix+"X-Sum", "abc")
+		w.WriteHeader(201)
+		w.Header().Set("X-Late", "1")
+		w.(http.Flusher).Flush()
+	},
 	"a header that is set too late": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Early", "1")
 		h := w.Header()
@@ -186,7 +192,9 @@ func outer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Outer", "outer")
 		w.Header().Set("X-Replaced", "outer")
-		w.Header().Set("X-Request-Id", r.Header.Get("Idempotency-Key")+fmt.Sprint(time.Now().UnixNano()))
+		for _, name := range []string{"X-Request-Id", "X-Moment"} {
+			w.Header().Set(name, fmt.Sprint(time.Now().UnixNano()))
+		}
 		next.ServeHTTP(w, r)
 	})
 }
@@ -213,8 +221,10 @@ func TestAReplayIsFaithful(t *testing.T) {
 				if !reflect.DeepEqual(again, want) || repeat.Header.Get("Idempotency-Replayed") != "true" {
 					t.Errorf("%s: a repeat gets\n%+v, want\n%+v", version, again, want)
 				}
-				if a, b := res.Header.Get("X-Request-Id"), repeat.Header.Get("X-Request-Id"); a == b {
-					t.Errorf("%s: the repeat has the request id of the first", version)
+				for _, name := range []string{"X-Request-Id", "X-Moment"} {
+					if a, b := res.Header.Get(name), repeat.Header.Get(name); a == b {
+						t.Errorf("%s: the repeat has the %s of the first", version, name)
+					}
 				}
 			}
 			if runs != 2 {

@@ -158,6 +158,32 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// A body that is said to be too large is not read, nor asked for.
+func TestABodyThatIsToldToBeTooLargeIsNotRead(t *testing.T) {
+	s := newShop(t, httponce.Route{}, created)
+	r := request("POST", "/", "", "Idempotency-Key", "k")
+	r.Body, r.ContentLength = io.NopCloser(failing{}), 1<<20+1
+	if a := s.send(r); a.code() != httponce.TooLarge {
+		t.Errorf("it gets %+v", a)
+	}
+}
+
+// What is refused because of an earlier request is told when that one's key is over.
+func TestRefusalsSayWhenTheKeyIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t, httponce.Route{}, created)
+		first := s.post("k", "/", "1")
+		time.Sleep(time.Hour)
+		if a := s.post("k", "/", "2"); a.code() != httponce.KeyReused || a.header.Get("Idempotency-Expires") != first.header.Get("Idempotency-Expires") {
+			t.Errorf("the first is told %v, another one %v", first.header, a.header)
+		}
+		time.Sleep(23 * time.Hour)
+		if a := s.post("k", "/", "1"); a.code() != httponce.KeyExpired || a.header.Get("Idempotency-Expires") != first.header.Get("Idempotency-Expires") {
+			t.Errorf("too late it gets %+v", a)
+		}
+	})
+}
+
 // The largest body is taken, whether its length is told or not.
 func TestTheLargestBody(t *testing.T) {
 	s := newShop(t, httponce.Route{}, func(_ int64, w http.ResponseWriter, r *http.Request) {

@@ -94,7 +94,7 @@ func saidBy(res *http.Response) (s said, told bool) {
 	}
 	const most = 64 << 10 // bytes: a problem has some hundreds
 	text, err := io.ReadAll(io.LimitReader(res.Body, most))
-	res.Body = readCloser{io.MultiReader(bytes.NewReader(text), &ending{res.Body, err}), res.Body}
+	res.Body = readCloser{io.MultiReader(bytes.NewReader(text), res.Body), res.Body} // an error comes again
 	var p struct {
 		Retryable *bool `json:"retryable"`
 		SameKey   *bool `json:"same_key"`
@@ -103,19 +103,6 @@ func saidBy(res *http.Response) (s said, told bool) {
 		return s, false
 	}
 	return said{*p.Retryable, *p.SameKey}, true
-}
-
-// ending is the rest of a body, or the error that it has ended with.
-type ending struct {
-	rest io.Reader
-	err  error
-}
-
-func (e *ending) Read(p []byte) (int, error) {
-	if e.err != nil {
-		return 0, e.err
-	}
-	return e.rest.Read(p)
 }
 
 // retryAfter is how long a server wants to be left alone (RFC 9110, section 10.2.3):

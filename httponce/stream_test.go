@@ -51,6 +51,9 @@ func TestAnAnswerThatIsNotKept(t *testing.T) {
 					t.Errorf("%s: a repeat has %v", version, res.Header)
 				}
 			}
+			if rec, err := eng.Find(t.Context(), keyOf("HTTP/1.1")); err != nil || len(rec.Answer.Body) != 0 || !rec.Answer.Dropped {
+				t.Errorf("kept are %d bytes of it: %v", len(rec.Answer.Body), err)
+			}
 			if s.runs.Load() != 2 {
 				t.Errorf("it ran %d times for two keys", s.runs.Load())
 			}

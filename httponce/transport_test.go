@@ -287,7 +287,7 @@ func TestRetryAfter(t *testing.T) {
 // Pauses are by chance, and their bound doubles; how often, and for how long, is bounded.
 func TestHowOftenAndForHowLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		longest := make([]time.Duration, 9)
+		longest, shortest := make([]time.Duration, 9), slices.Repeat([]time.Duration{time.Hour}, 9)
 		for range 200 {
 			s := &script{answers: []func(*http.Request) (*http.Response, error){reset}}
 			r, _ := http.NewRequestWithContext(t.Context(), "POST", "http://x/", nil)
@@ -297,13 +297,14 @@ func TestHowOftenAndForHowLong(t *testing.T) {
 				t.Fatalf("it was sent %d times: %v", len(s.sent), err)
 			}
 			for i := range longest {
-				longest[i] = max(longest[i], s.sent[i+1].at.Sub(s.sent[i].at))
+				pause := s.sent[i+1].at.Sub(s.sent[i].at)
+				longest[i], shortest[i] = max(longest[i], pause), min(shortest[i], pause)
 			}
 		}
 		for i, got := range longest {
 			most := min(100*time.Millisecond<<i, 2*time.Second)
-			if got > most || got < most*9/10 {
-				t.Errorf("the longest of 200 pauses before try %d is %v, want nearly %v", i+2, got, most)
+			if got > most || got < most*9/10 || shortest[i] > most/10 {
+				t.Errorf("200 pauses before try %d are %v to %v, want 0 to %v", i+2, shortest[i], got, most)
 			}
 		}
 	})
