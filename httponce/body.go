@@ -42,6 +42,7 @@ var bodyLimits = jcs.Limits{Depth: 100, Nodes: 1 << 16}
 func (x *exchange) identify() bool {
 	tenant, err := x.Engine.Tenant(x.r.Context())
 	if err != nil {
+		x.req.Key.ID, _ = keyIn(x.r.Header[x.route.Header])
 		x.w.Header().Set("WWW-Authenticate", x.Challenge)
 		x.refuse(refusal{code: Unauthenticated})
 		return false

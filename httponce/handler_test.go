@@ -126,7 +126,7 @@ func TestRefusals(t *testing.T) {
 		code   httponce.Code
 		expire bool // it is told until when its key would be kept
 	}{
-		"nobody is signed in":           {request("POST", "/", "", "As", "", "Idempotency-Key", "k"), 401, httponce.Unauthenticated, false},
+		"nobody is signed in":           {request("POST", "/", "", "As", "", "Idempotency-Key", "k"), 401, httponce.Unauthenticated, true},
 		"nobody, and no key":            {request("POST", "/", "", "As", ""), 401, httponce.Unauthenticated, false},
 		"no key":                        {request("POST", "/", ""), 400, httponce.KeyMissing, false},
 		"a key with a space":            {request("POST", "/", "", "Idempotency-Key", "a b"), 400, httponce.KeyMalformed, false},
