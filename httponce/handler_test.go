@@ -244,6 +244,7 @@ func TestRoutesWithoutKeys(t *testing.T) {
 		"optional, and none":              {httponce.Route{Optional: true}, []string{"As", ""}, 2},
 		"optional, and one":               {httponce.Route{Optional: true}, []string{"Idempotency-Key", "k"}, 1},
 		"another header, and one":         {httponce.Route{Optional: true, Header: "Request-Token"}, []string{"Request-Token", "k"}, 1},
+		"another header, in lower case":   {httponce.Route{Optional: true, Header: "request-token"}, []string{"Request-Token", "k"}, 1},
 		"another header, and not that":    {httponce.Route{Optional: true, Header: "Request-Token"}, []string{"Idempotency-Key", "k"}, 2},
 		"ignored":                         {httponce.Route{Unkeyed: true}, []string{"Idempotency-Key", "k", "As", ""}, 2},
 		"in the body":                     {httponce.Route{Pointer: "/id"}, nil, 1},

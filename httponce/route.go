@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"net/textproto"
 	"strings"
 	"time"
 
@@ -77,8 +78,8 @@ type Route struct {
 const MaxWait = 60 * time.Second
 
 func (r Route) withDefaults() Route {
-	r.Header = cmp.Or(r.Header, HeaderKey)
-	r.Replayed = cmp.Or(r.Replayed, "Idempotency-Replayed")
+	r.Header = textproto.CanonicalMIMEHeaderKey(cmp.Or(r.Header, HeaderKey))
+	r.Replayed = textproto.CanonicalMIMEHeaderKey(cmp.Or(r.Replayed, "Idempotency-Replayed"))
 	r.Mismatch = cmp.Or(r.Mismatch, http.StatusUnprocessableEntity)
 	if r.Finality == nil {
 		r.Finality = IETF07.Finality
