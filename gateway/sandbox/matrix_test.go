@@ -21,12 +21,14 @@ import (
 )
 
 // What the gateways of the matrix declare: it is faster than elsewhere, so that
-// the whole of it takes seconds. A first check comes within a second, so lookups
-// must lag by more for it to be wrong.
+// the whole of it takes seconds, and slower than a busy machine, which would break
+// its contract for it. A first check comes within a second, so lookups must lag by
+// more for it to be wrong.
 const (
-	matrixTimeout = 900 * time.Millisecond
+	matrixTimeout = 1500 * time.Millisecond
 	matrixLag     = 1400 * time.Millisecond // H
-	matrixFlight  = 400 * time.Millisecond  // L
+	matrixFlight  = 1500 * time.Millisecond // L
+	matrixLate    = 100 * time.Millisecond  // after its sender has given up: well within L
 )
 
 // misdeed is what goes wrong with the first send of a charge.
@@ -43,7 +45,7 @@ var misdeeds = []misdeed{
 	{"nothing goes wrong", sandbox.Fault{}, true, true, false, false},
 	{"no answer after the charge", sandbox.Fault{Answer: sandbox.Hang}, true, false, false, false},
 	{"no answer, and no charge", sandbox.Fault{Skip: true, Answer: sandbox.Hang}, false, false, false, false},
-	{"the request arrives when its sender has given up", sandbox.Fault{Before: matrixTimeout + matrixFlight/2}, true, false, false, false},
+	{"the request arrives when its sender has given up", sandbox.Fault{Before: matrixTimeout + matrixLate}, true, false, false, false},
 	{"500 after the charge", sandbox.Fault{Status: 500}, true, false, false, false},
 	{"500, and no charge", sandbox.Fault{Skip: true, Status: 500}, false, false, false, false},
 	{"429 after the charge", sandbox.Fault{Status: 429}, true, false, false, false},
