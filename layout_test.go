@@ -32,6 +32,7 @@ var layout = map[string][]string{
 	// edges
 	"store/sqlite":    {"access", "audit", "engine", "internal/id", "ledger", "money", "once", "outbox", "pay"},
 	"store/sqlkeys":   {"once"},
+	"store/redis":     {"once"},
 	"gateway":         {"pay"},
 	"gateway/sandbox": {"gateway", "internal/id", "internal/jcs", "money", "pay", "webhook"},
 
