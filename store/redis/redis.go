@@ -186,20 +186,50 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// meet finds out whether the server will do, and what it takes to begin.
-func (s *Store) meet(ctx context.Context) (err error) {
+// meet finds out whether the servers will do, and makes those ready that are there: one
+// that is away keeps nobody from the others.
+func (s *Store) meet(ctx context.Context) error {
+	met, away := false, error(nil)
 	for _, n := range s.nodes(ctx) {
 		if err := n.check(s.cfg); err != nil {
 			return err
 		}
+		if err := s.prepare(ctx, &n); err != nil {
+			return err
+		}
 		n.warn(ctx, s.cfg.Log)
+		if n.away != nil {
+			away = n.away
+			continue
+		}
+		met = true
 	}
-	if s.swap, err = s.client.Do(ctx, s.client.B().ScriptLoad().Script(swapScript).Build()).ToString(); err != nil {
-		return fmt.Errorf("redis: load the script: %w", err)
+	if !met {
+		return cmp.Or(away, errors.New("redis: no server is known"))
 	}
-	if err := s.clock.saw(s.client.Do(ctx, s.client.B().Time().Build())); err != nil {
-		return fmt.Errorf("redis: ask the time: %w", err)
+	return nil
+}
+
+// prepare loads the script into a server and learns its time. It fails if the server
+// refuses either; one that does not answer is away.
+func (s *Store) prepare(ctx context.Context, n *node) error {
+	if n.away != nil {
+		return nil
 	}
+	answers := n.client.DoMulti(ctx, n.client.B().ScriptLoad().Script(swapScript).Build(), n.client.B().Time().Build())
+	digest, err := answers[0].ToString()
+	if err == nil {
+		s.swap, err = digest, s.clock.saw(answers[1])
+	}
+	if err == nil {
+		return nil
+	}
+	_, refused := rueidis.IsRedisErr(err)
+	err = fmt.Errorf("redis: load the script into %s and ask it the time: %w", n.addr, err)
+	if refused {
+		return err
+	}
+	n.away = err
 	return nil
 }
 
