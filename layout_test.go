@@ -41,10 +41,11 @@ var layout = map[string][]string{
 	"web":      {"access", "engine", "httponce", "internal/card", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay", "webhook"},
 
 	// tests and tools
-	"contract": {"audit", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay"},
-	"sim":      {"audit", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay"},
-	"bench":    {},
-	"demo":     {},
+	"internal/pgtest": {},
+	"contract":        {"audit", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay"},
+	"sim":             {"audit", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay"},
+	"bench":           {},
+	"demo":            {},
 
 	"cmd/oncepay": {"access", "audit", "bench", "demo", "engine", "gateway", "gateway/sandbox", "internal/card", "internal/id", "internal/jcs", "ledger", "money", "once", "pay", "processor", "sim", "store/sqlite", "web"},
 }
