@@ -2,6 +2,7 @@ package httponce_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -108,4 +109,39 @@ func ExampleTransport() {
 	fmt.Printf("%s after %d requests\n", body, requests)
 	// Output:
 	// charge 1 after 2 requests
+}
+
+// Nobody knows what became of a charge, and an operator finds it out.
+func ExampleOperator() {
+	eng, err := once.New(once.NewMemory(), once.Config{Scope: once.SingleTenant})
+	if err != nil {
+		panic(err)
+	}
+	charge := once.Operation[string]{Engine: eng, Name: "charge"}
+	charge.Do(context.Background(), "order-42", nil, func(context.Context, *once.Attempt) (string, error) {
+		return "", errors.New("the gateway hung up")
+	})
+	operator := func(r *http.Request) (string, error) { // who asks, and may
+		if r.Header.Get("Authorization") != "Bearer s3cret" {
+			return "", errors.New("no operator")
+		}
+		return "ann", nil
+	}
+	internal := http.NewServeMux()
+	internal.Handle("/internal/keys/", http.StripPrefix("/internal/keys", httponce.Operator{Engine: eng, Actor: operator}))
+
+	decision := `{"tenant": "default", "key": "order-42", "as": "absent", "evidence": "the gateway knows nothing of it"}`
+	r := httptest.NewRequest("POST", "/internal/keys/settle", strings.NewReader(decision))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer s3cret")
+	w := httptest.NewRecorder()
+	internal.ServeHTTP(w, r)
+	fmt.Println(w.Code)
+	charged, err := charge.Do(context.Background(), "order-42", nil, func(context.Context, *once.Attempt) (string, error) {
+		return "ch_1", nil
+	})
+	fmt.Println(charged, err)
+	// Output:
+	// 200
+	// ch_1 <nil>
 }

@@ -252,10 +252,11 @@ func (e *Engine) Expiry() time.Time { return e.clock.now().Add(e.cfg.Window) }
 // MaxAnswer is how large an answer may be to be kept, in bytes: Config.MaxAnswer.
 func (e *Engine) MaxAnswer() int { return e.cfg.MaxAnswer }
 
-// Find returns what is known of a key, with its answer in the clear. The Record of
-// a key that nothing is known of is Absent.
+// Find returns what is known of a key, with its answer in the clear. The key is as its
+// client sent it, or as Unfinished lists it. The Record of a key that nothing is known of
+// is Absent.
 func (e *Engine) Find(ctx context.Context, key Key) (Record, error) {
-	seen, err := e.store.Load(ctx, e.stored(key))
+	seen, err := e.find(ctx, key)
 	if err != nil {
 		return Record{}, fmt.Errorf("%w: find: %w", ErrUnavailable, err)
 	}
@@ -265,6 +266,16 @@ func (e *Engine) Find(ctx context.Context, key Key) (Record, error) {
 		r = r.Bury(e.clock.now())
 	}
 	return r, err
+}
+
+// find loads a key by either of its ids: where keys are hashed, the list of what is
+// unfinished knows none but that.
+func (e *Engine) find(ctx context.Context, key Key) (Seen, error) {
+	seen, err := e.store.Load(ctx, e.stored(key))
+	if err == nil && seen.Record.State == Absent && e.cfg.HashKeys {
+		return e.store.Load(ctx, key)
+	}
+	return seen, err
 }
 
 // Keep has the store forget what is over until ctx ends, if it does not by itself.

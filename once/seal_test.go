@@ -99,6 +99,30 @@ func TestKeysAreStoredHashed(t *testing.T) {
 	}
 }
 
+// An operator knows a hashed key by its hash alone, and settles it by that.
+func TestAHashedKeyIsSettledAsItIsListed(t *testing.T) {
+	n := newNode(t, once.NewMemory(), once.Park, func(c *once.Config) { c.HashKeys = true })
+	key := once.Key{Tenant: "default", ID: "alice@example.com"}
+	turn, err := n.Engine.Begin(t.Context(), once.Request{Key: key}, once.Terms{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	turn.Attempt.Doubt(t.Context(), errors.New("nobody knows"))
+	found, _, err := n.Engine.Unfinished(t.Context(), "", 10)
+	if err != nil || len(found) != 1 || found[0].Key.ID == key.ID {
+		t.Fatalf("listed are %+v %v", found, err)
+	}
+	if r, err := n.Engine.Find(t.Context(), found[0].Key); err != nil || r.State != once.Unknown {
+		t.Errorf("found %+v %v", r, err)
+	}
+	if _, err := n.Engine.Settle(t.Context(), found[0].Key, once.Settlement{Evidence: "the till's roll", Actor: "ann"}); err != nil {
+		t.Errorf("it is not settled: %v", err)
+	}
+	if r, err := n.Engine.Find(t.Context(), key); err != nil || r.State != once.Released {
+		t.Errorf("then it is %+v %v", r, err)
+	}
+}
+
 func TestDerivedKeys(t *testing.T) {
 	all := map[string]bool{}
 	for _, parts := range [][]string{{}, {""}, {"a"}, {"a", ""}, {"", "a"}, {"a", "b"}, {"ab"}, {"a\x00b"}} {

@@ -19,14 +19,14 @@ var ErrSettled = errors.New("once: the key is not in doubt")
 
 // Settle decides what became of a key that is Unknown, or whose attempt has not been
 // heard of for its lease: it happened, and repeats get the answer; or it certainly
-// did not, and the key is free. It fails with ErrSettled, with an ErrBusy while an
-// attempt holds the key, or with an ErrUnavailable. An attempt that comes back later
-// is fenced.
+// did not, and the key is free. The key is as its client sent it, or as Unfinished
+// lists it. It fails with ErrSettled, with an ErrBusy while an attempt holds the key, or
+// with an ErrUnavailable. An attempt that comes back later is fenced.
 func (e *Engine) Settle(ctx context.Context, key Key, s Settlement) (Record, error) {
 	if s.Evidence == "" || s.Actor == "" {
 		return Record{}, errors.New("once: a settlement needs its evidence, and who has decided")
 	}
-	seen, err := e.store.Load(ctx, e.stored(key))
+	seen, err := e.find(ctx, key)
 	if err != nil {
 		return Record{}, fmt.Errorf("%w: settle: %w", ErrUnavailable, err)
 	}

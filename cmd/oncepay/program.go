@@ -26,6 +26,7 @@ func (p *program) commands() []*cobra.Command {
 		verifyCommand(p),
 		simulateCommand(p),
 		apikeyCommand(p),
+		keysCommand(p),
 		migrateCommand(p),
 		benchCommand(p),
 		configCommand(p),
