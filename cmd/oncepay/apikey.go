@@ -153,11 +153,11 @@ A key that is revoked already stays so, and that is no error.`,
 // withKeyring lets do work on the keys of the configured store.
 // If there is no store, anew makes one.
 func (p *program) withKeyring(ctx context.Context, s settings, anew bool, do func(keyring) error) (err error) {
-	c, path, err := s.loadStore()
+	c, at, err := s.loadStore()
 	if err != nil {
 		return err
 	}
-	keys, closeKeys, err := openKeyring(ctx, path, anew, newLogger(p.stderr, c.log))
+	keys, closeKeys, err := openKeyring(ctx, at, anew, newLogger(p.stderr, c.log))
 	if err != nil {
 		return err
 	}

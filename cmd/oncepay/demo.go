@@ -20,7 +20,6 @@ import (
 	"github.com/oncepay/oncepay/audit"
 	"github.com/oncepay/oncepay/demo"
 	"github.com/oncepay/oncepay/gateway/sandbox"
-	"github.com/oncepay/oncepay/store/sqlite"
 )
 
 func demoCommand(p *program) *cobra.Command {
@@ -154,7 +153,7 @@ func (d *demonstration) serve(ctx context.Context, ready chan<- string, log *slo
 		return err
 	}
 	s := &server{cfg: cfg, log: log, listener: l}
-	if err := s.start(ctx, d.store()); err != nil {
+	if err := s.start(ctx, embedded(d.store())); err != nil {
 		return err
 	}
 	ready <- "http://" + l.Addr().String()
@@ -173,7 +172,7 @@ func (d *demonstration) charges(ctx context.Context, visit func(demo.Charge)) er
 
 // verify audits the store from end to end, and returns how much is off.
 func (d *demonstration) verify(ctx context.Context) (findings int, err error) {
-	r, err := sqlite.OpenReader(ctx, d.store())
+	r, err := embedded(d.store()).snapshot(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -10,13 +10,12 @@ import (
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/internal/id"
 	"github.com/oncepay/oncepay/pay"
-	"github.com/oncepay/oncepay/store/sqlite"
 	"github.com/oncepay/oncepay/web"
 )
 
 // desk settles payments in the process that owns the store.
 type desk struct {
-	store    *sqlite.Store
+	store    store
 	executor *engine.Executor
 	gateways gateways // nil: this process knows none
 	log      *slog.Logger
@@ -111,14 +110,11 @@ func refused(status int, body []byte) error {
 
 // openTeller returns who settles the payments of a store: its owner, if there is
 // one, else this process. Close it after use.
-func openTeller(ctx context.Context, path string, log *slog.Logger) (teller, func() error, error) {
-	if !exists(path) {
-		return nil, nil, noStore(path)
-	}
-	store, err := openStore(ctx, path, log)
+func openTeller(ctx context.Context, at place, log *slog.Logger) (teller, func() error, error) {
+	store, err := at.open(ctx, false, log)
 	switch {
-	case errors.Is(err, sqlite.ErrOwned):
-		return newOwner(path), func() error { return nil }, nil
+	case errors.Is(err, errOwned):
+		return newOwner(at.owned()), func() error { return nil }, nil
 	case err != nil:
 		return nil, nil, err
 	}

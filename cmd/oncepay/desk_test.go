@@ -30,7 +30,7 @@ func (defective) Check(context.Context, pay.Ref) error {
 func TestNobodyIsShownAStack(t *testing.T) {
 	var logged bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&logged, nil))
-	store, err := openStore(t.Context(), filepath.Join(t.TempDir(), "oncepay.db"), log)
+	store, err := embedded(filepath.Join(t.TempDir(), "oncepay.db")).open(t.Context(), true, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestADecisionOfTheDeskIsLogged(t *testing.T) {
 // inDoubt is a desk, and a payment whose sender is gone.
 func inDoubt(t *testing.T, log *slog.Logger) (*desk, *pay.Payment) {
 	t.Helper()
-	store, err := openStore(t.Context(), filepath.Join(t.TempDir(), "oncepay.db"), log)
+	store, err := embedded(filepath.Join(t.TempDir(), "oncepay.db")).open(t.Context(), true, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

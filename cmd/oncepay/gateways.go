@@ -13,7 +13,6 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
-	"path/filepath"
 	"strings"
 
 	"github.com/oncepay/oncepay/gateway"
@@ -43,14 +42,14 @@ func (g *gatewayRow) close() (err error) {
 
 // openGateways opens the gateways of a configuration: the sandbox that it names,
 // or one inside with dev. self is where this server answers.
-func openGateways(cfg config, store string, secret []byte, self net.Addr, log *slog.Logger) (g *gatewayRow, err error) {
+func openGateways(cfg config, books string, secret []byte, self net.Addr, log *slog.Logger) (g *gatewayRow, err error) {
 	g = &gatewayRow{connectors: map[string]processor.Connector{}}
 	at := cfg.sandbox
 	switch {
 	case at != "":
 		g.pages, err = relay(at, log)
 	case cfg.dev:
-		at, err = g.openInside(cfg, store, self, log)
+		at, err = g.openInside(cfg, books, self, log)
 	default:
 		return g, nil
 	}
@@ -63,11 +62,11 @@ func openGateways(cfg config, store string, secret []byte, self net.Addr, log *s
 	return g, nil
 }
 
-// openInside runs a sandbox in this process, with its books beside the store. It
+// openInside runs a sandbox in this process, with its books there. It
 // is called over HTTP all the same, on an address of its own.
-func (g *gatewayRow) openInside(cfg config, store string, self net.Addr, log *slog.Logger) (at string, err error) {
+func (g *gatewayRow) openInside(cfg config, books string, self net.Addr, log *slog.Logger) (at string, err error) {
 	gw, err := openSandbox(sandbox.Config{
-		Books: filepath.Join(filepath.Dir(store), "sandbox.db"), Hostile: cfg.hostile, BaseURL: reachable(self), Log: log,
+		Books: books, Hostile: cfg.hostile, BaseURL: reachable(self), Log: log,
 	})
 	if err != nil {
 		return "", fmt.Errorf("the sandbox gateway: %w", err)

@@ -16,15 +16,11 @@ the store afterwards. "oncepay serve" does the same when it starts.`,
 	settings := p.settings(cmd, "store")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, path, err := settings.loadStore()
+		c, at, err := settings.loadStore()
 		if err != nil {
 			return err
 		}
-		store, err := openStore(cmd.Context(), path, newLogger(p.stderr, c.log))
-		if err != nil {
-			return err
-		}
-		if err := store.Close(); err != nil {
+		if err := at.migrate(cmd.Context(), newLogger(p.stderr, c.log)); err != nil {
 			return err
 		}
 		if *asJSON {

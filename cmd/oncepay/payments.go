@@ -22,7 +22,6 @@ import (
 	"github.com/oncepay/oncepay/money"
 	"github.com/oncepay/oncepay/once"
 	"github.com/oncepay/oncepay/pay"
-	"github.com/oncepay/oncepay/store/sqlite"
 	"github.com/oncepay/oncepay/web"
 )
 
@@ -61,7 +60,7 @@ func paymentsListCommand(p *program) *cobra.Command {
 		case *limit < 1:
 			return usagef("--limit: %d is not 1 or more", *limit)
 		}
-		return p.reading(cmd.Context(), settings, func(r *sqlite.View) error {
+		return p.reading(cmd.Context(), settings, func(r view) error {
 			list, err := listPayments(cmd.Context(), r, *tenant, f, *limit)
 			if err != nil {
 				return err
@@ -87,7 +86,7 @@ func paymentFilter(status, reference string, inDoubt bool) (f engine.PaymentFilt
 }
 
 // listPayments lists those of a tenant, or of every one.
-func listPayments(ctx context.Context, r *sqlite.View, tenant string, f engine.PaymentFilter, limit int) (all []*pay.Payment, err error) {
+func listPayments(ctx context.Context, r view, tenant string, f engine.PaymentFilter, limit int) (all []*pay.Payment, err error) {
 	tenants := []string{tenant}
 	if tenant == "" {
 		if tenants, err = r.Tenants(ctx); err != nil {
@@ -107,7 +106,7 @@ func listPayments(ctx context.Context, r *sqlite.View, tenant string, f engine.P
 }
 
 // listTenant reads pages until there are enough.
-func listTenant(ctx context.Context, r *sqlite.View, tenant string, f engine.PaymentFilter, limit int) (all []*pay.Payment, err error) {
+func listTenant(ctx context.Context, r view, tenant string, f engine.PaymentFilter, limit int) (all []*pay.Payment, err error) {
 	page := engine.Page{}
 	for {
 		page.Limit = min(100, limit-len(all))
@@ -120,12 +119,12 @@ func listTenant(ctx context.Context, r *sqlite.View, tenant string, f engine.Pay
 }
 
 // reading lets do read the configured store, beside its owner.
-func (p *program) reading(ctx context.Context, s settings, do func(*sqlite.View) error) error {
-	_, path, err := s.loadStore()
+func (p *program) reading(ctx context.Context, s settings, do func(view) error) error {
+	_, at, err := s.loadStore()
 	if err != nil {
 		return err
 	}
-	r, err := sqlite.OpenView(ctx, path)
+	r, err := at.view(ctx)
 	if err != nil {
 		return err
 	}
@@ -200,7 +199,7 @@ func paymentsShowCommand(p *program) *cobra.Command {
 		if err := checkPaymentID(args[0]); err != nil {
 			return err
 		}
-		return p.reading(cmd.Context(), settings, func(r *sqlite.View) error {
+		return p.reading(cmd.Context(), settings, func(r view) error {
 			m, err := r.FindPayment(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -400,18 +399,18 @@ type teller interface {
 // settling lets do work on a payment of the configured store, and shows what
 // came of it.
 func (p *program) settling(ctx context.Context, s settings, id string, asJSON bool, do func(teller) error) error {
-	c, path, err := s.loadStore()
+	c, at, err := s.loadStore()
 	if err != nil {
 		return err
 	}
-	t, closeTeller, err := openTeller(ctx, path, newLogger(p.stderr, c.log))
+	t, closeTeller, err := openTeller(ctx, at, newLogger(p.stderr, c.log))
 	if err != nil {
 		return err
 	}
 	if err := errors.Join(do(t), closeTeller()); err != nil {
 		return err
 	}
-	return p.reading(ctx, s, func(r *sqlite.View) error {
+	return p.reading(ctx, s, func(r view) error {
 		m, err := r.FindPayment(ctx, id)
 		if err != nil || m == nil {
 			return errors.Join(err, noSuchPayment(id))

@@ -17,7 +17,6 @@ import (
 	"github.com/oncepay/oncepay/internal/id"
 	"github.com/oncepay/oncepay/once"
 	"github.com/oncepay/oncepay/processor"
-	"github.com/oncepay/oncepay/store/sqlite"
 	"github.com/oncepay/oncepay/web"
 )
 
@@ -30,7 +29,8 @@ type server struct {
 	cfg       config
 	log       *slog.Logger
 	listener  net.Listener
-	store     *sqlite.Store
+	at        place
+	store     store
 	gateways  *gatewayRow
 	processor *processor.Processor
 	executor  *engine.Executor
@@ -44,7 +44,7 @@ type server struct {
 // serve answers until ctx ends, then drains.
 func serve(ctx context.Context, p *program, cfg config) error {
 	s := &server{cfg: cfg, log: newLogger(p.stderr, cfg.log)}
-	path, err := storePath(cfg.store)
+	at, err := placeOf(cfg.store)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func serve(ctx context.Context, p *program, cfg config) error {
 		return fmt.Errorf("addr: %w", err)
 	}
 	defer s.listener.Close()
-	if err := s.start(ctx, path); err != nil {
+	if err := s.start(ctx, at); err != nil {
 		return err
 	}
 	if cfg.dev {
@@ -69,30 +69,31 @@ func serve(ctx context.Context, p *program, cfg config) error {
 
 // start opens the store and makes everything that answers from it. What it began
 // is ended if it fails.
-func (s *server) start(ctx context.Context, path string) (err error) {
-	if s.store, err = openStore(ctx, path, s.log); err != nil {
+func (s *server) start(ctx context.Context, at place) (err error) {
+	if s.store, err = at.open(ctx, true, s.log); err != nil {
 		return err
 	}
-	for _, part := range []func(path string) error{s.openGateways, s.openExecutor, s.openAPI, s.begin} {
-		if err = part(path); err != nil {
+	s.at = at
+	for _, part := range []func() error{s.openGateways, s.openExecutor, s.openAPI, s.begin} {
+		if err = part(); err != nil {
 			return errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
 	}
 	return nil
 }
 
-func (s *server) openGateways(path string) (err error) {
-	s.gateways, err = openGateways(s.cfg, path, s.store.Secret(), s.listener.Addr(), s.log)
+func (s *server) openGateways() (err error) {
+	s.gateways, err = openGateways(s.cfg, s.at.books(), s.store.Secret(), s.listener.Addr(), s.log)
 	return err
 }
 
-func (s *server) openExecutor(string) error {
+func (s *server) openExecutor() error {
 	hook, err := phaseHook()
 	if err != nil {
 		return err
 	}
 	s.processor = processor.New(processor.Config{
-		Store: s.store, Connectors: s.gateways.connectors, Exclusive: true, Log: s.log,
+		Store: s.store, Connectors: s.gateways.connectors, Exclusive: s.at.owned() != "", Log: s.log,
 	})
 	s.executor = engine.New(s.store, engine.Config{
 		Rules: s.rules, Since: s.store.Since(), Seed: id.Seed(), OnCommit: hook, Render: web.RenderPayment, Act: s.processor.Act,
@@ -102,7 +103,7 @@ func (s *server) openExecutor(string) error {
 	return nil
 }
 
-func (s *server) openAPI(string) (err error) {
+func (s *server) openAPI() (err error) {
 	s.api, err = web.New(web.Config{
 		Executor: s.executor, Store: s.store, Secret: s.store.Secret(), Rules: s.rules, DevKey: s.devKey(), Payments: s.processor,
 		Stats: s.stats, Rate: s.cfg.limits.rate, Burst: s.cfg.limits.burst, Log: s.log, Version: readBuild().Version,
@@ -133,15 +134,17 @@ func (s *server) rules(tenant string) once.Rules {
 const lease = 30 * time.Second
 
 // begin starts what runs beside the requests.
-func (s *server) begin(path string) error {
-	socket, err := listenOwner(path)
-	if err != nil {
-		return err
-	}
+func (s *server) begin() error {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	d := &desk{store: s.store, executor: s.executor, gateways: s.processor, log: s.log}
-	s.keeping.Go(func() { serveOwner(ctx, socket, s.store, d, s.log) })
+	if path := s.at.owned(); path != "" {
+		socket, err := listenOwner(path)
+		if err != nil {
+			return err
+		}
+		d := &desk{store: s.store, executor: s.executor, gateways: s.processor, log: s.log}
+		s.keeping.Go(func() { serveOwner(ctx, socket, s.store, d, s.log) })
+	}
 	s.keeping.Go(func() { s.processor.Run(ctx) })
 	s.keeping.Go(func() {
 		s.executor.Keep(ctx, s.store, engine.UpkeepConfig{

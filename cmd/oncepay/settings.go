@@ -52,13 +52,13 @@ func (s settings) load() (config, error) {
 	return c, nil
 }
 
-// loadStore is load for a command that works on the store, whose file it names.
-func (s settings) loadStore() (c config, path string, err error) {
+// loadStore is load for a command that works on the store.
+func (s settings) loadStore() (c config, at place, err error) {
 	if c, err = s.load(); err != nil {
-		return c, "", err
+		return c, nil, err
 	}
-	path, err = storePath(c.store)
-	return c, path, err
+	at, err = placeOf(c.store)
+	return c, at, err
 }
 
 // rawValue is a flag's value as it was typed. It is read with all the others,

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/oncepay/oncepay/audit"
-	"github.com/oncepay/oncepay/store/sqlite"
 )
 
 func verifyCommand(p *program) *cobra.Command {
@@ -25,11 +24,11 @@ moment it began. Exit status 1 and a list if anything is off.`,
 	settings := p.settings(cmd, "store")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
-		_, path, err := settings.loadStore()
+		_, at, err := settings.loadStore()
 		if err != nil {
 			return err
 		}
-		store, err := sqlite.OpenReader(cmd.Context(), path)
+		store, err := at.snapshot(cmd.Context())
 		if err != nil {
 			return err
 		}
