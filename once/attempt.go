@@ -20,7 +20,7 @@ type Attempt struct {
 	engine  *Engine
 	flight  *flight
 	began   time.Time
-	claimed Record                             // as it was when the attempt began
+	claimed claimed
 	ending  atomic.Bool                        // nothing more is renewed
 	stop    atomic.Pointer[context.CancelFunc] // of a renewal that is on its way
 	beat    *time.Timer                        // nil: nothing is renewed
@@ -31,6 +31,14 @@ type Attempt struct {
 	until  time.Time // by this process's clock the lease is held until then
 	ended  bool
 	lost   context.CancelCauseFunc // of Context; nil before
+}
+
+// claimed is what does not change of a record while an attempt holds it.
+type claimed struct {
+	Key       Key
+	Operation string
+	Attempt   int64
+	ExpiresAt time.Time // of its window, when the attempt began
 }
 
 // Key is the operation's key, as it is stored.

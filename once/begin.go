@@ -52,7 +52,7 @@ func (c *caller) begin() (Turn, error) {
 			c.leave(f)
 			return Turn{}, busy()
 		}
-		if turn, err, settled := c.told(f.record); settled {
+		if turn, err, settled := c.told(*f.record); settled {
 			return turn, err
 		}
 	}
@@ -130,7 +130,10 @@ func (c *caller) claim(f *flight, next Record, recovers bool) (Turn, Record, err
 	if !seen.Won && !seen.Record.same(next) {
 		return Turn{}, seen.Record, nil
 	}
-	a := &Attempt{Recovers: recovers, engine: c.Engine, flight: f, claimed: next, record: next, began: began, until: began.Add(c.cfg.Lease)}
+	a := &Attempt{
+		Recovers: recovers, engine: c.Engine, flight: f, claimed: claimed{next.Key, next.Operation, next.Attempt, next.ExpiresAt},
+		record: next, began: began, until: began.Add(c.cfg.Lease),
+	}
 	if c.within == nil {
 		a.beat = time.AfterFunc(c.cfg.Lease/3, a.renew)
 	}

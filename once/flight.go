@@ -10,7 +10,7 @@ import (
 type flight struct {
 	landed  chan struct{} // closed when record is what there is to know; made by the first who waits
 	waiters int
-	record  Record
+	record  *Record // nil if nobody waits for it
 }
 
 // join returns the flight of a key, and whether the caller leads it.
@@ -45,8 +45,8 @@ func (e *Engine) land(k Key, f *flight, known Record) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.flights, k)
-	f.record = known
 	if f.landed != nil {
+		f.record = new(known)
 		close(f.landed)
 	}
 }
