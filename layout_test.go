@@ -47,6 +47,9 @@ var layout = map[string][]string{
 	"bench":           {},
 	"demo":            {},
 
+	"examples/shop":   {"httponce", "once", "store/sqlkeys"},
+	"examples/worker": {"once", "store/sqlkeys"},
+
 	"cmd/oncepay": {"access", "audit", "bench", "demo", "engine", "gateway", "gateway/sandbox", "internal/card", "internal/id", "internal/jcs", "ledger", "money", "once", "pay", "processor", "sim", "store/sqlite", "web"},
 }
 
