@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -65,24 +66,52 @@ func (f *form) prose(pointer string, v jcs.Value, most int) string {
 	return s
 }
 
-// evidence reads what a decision rests on. It may have several lines, and tables.
+// evidence reads what a decision rests on.
 func (f *form) evidence(pointer string, v jcs.Value) string {
 	s := f.characters(pointer, v, MaxEvidence)
+	f.checkEvidence(pointer, s)
+	return s
+}
+
+// checkEvidence refuses what would be kept for ever and may not be. Evidence may have
+// several lines, and tables.
+func (f *form) checkEvidence(pointer, s string) {
 	f.plain(pointer, s, "\n\t")
 	f.noCard(pointer, s)
-	return s
+}
+
+// CheckEvidence says what is wrong with what a decision rests on, as the API does.
+func CheckEvidence(s string) error {
+	var f form
+	if f.counted("", s, MaxEvidence) {
+		f.checkEvidence("", s)
+	}
+	if len(f.issues) > 0 {
+		return errors.New(f.issues[0].detail)
+	}
+	return nil
 }
 
 func (f *form) characters(pointer string, v jcs.Value, most int) string {
 	s, ok := v.Text()
-	switch n := utf8.RuneCountInString(s); {
-	case !ok:
+	if !ok {
 		f.fail(pointer, "This is a string, not %s; leave it out if there is none.", kindName(v))
-	case n < 1 || n > most:
-		f.fail(pointer, "This has 1 to %d characters, not %d.", most, n)
+		return ""
+	}
+	if !f.counted(pointer, s, most) {
 		return ""
 	}
 	return s
+}
+
+// counted refuses what is empty or too long.
+func (f *form) counted(pointer, s string, most int) bool {
+	n := utf8.RuneCountInString(s)
+	if n < 1 || n > most {
+		f.fail(pointer, "This has 1 to %d characters, not %d.", most, n)
+		return false
+	}
+	return true
 }
 
 // choice reads one of a few words.

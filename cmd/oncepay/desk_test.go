@@ -181,3 +181,20 @@ func TestACheckOfAGatewayThatHangs(t *testing.T) {
 		}
 	}
 }
+
+// The command takes the evidence that the API takes, and no other.
+func TestEvidenceIsWhatTheAPITakes(t *testing.T) {
+	for evidence, says := range map[string]string{
+		"": "1 to 1000", strings.Repeat("x", 1001): "1 to 1000", "bell \a": "U+0007", "turned \u202e": "U+202E",
+	} {
+		err := decision{As: "absent", Evidence: evidence}.check()
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%.10q: %v, want %q", evidence, err, says)
+		}
+	}
+	for _, evidence := range []string{strings.Repeat("ü", 1000), "line 1\n\tline 2"} {
+		if err := (decision{As: "absent", Evidence: evidence}).check(); err != nil {
+			t.Errorf("%.10q: %v", evidence, err)
+		}
+	}
+}

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/oncepay/oncepay/internal/card"
+	"github.com/oncepay/oncepay/web"
 )
 
 func keysCommand(p *program) *cobra.Command {
@@ -151,10 +152,10 @@ func (s *keySettlement) answer(cmd *cobra.Command, status int, headers []string,
 	switch {
 	case s.As != "happened" && s.As != "absent":
 		return usagef("--as: %q is neither happened nor absent", s.As)
-	case s.Evidence == "":
-		return usagef("--evidence: say what the decision rests on")
 	case card.In(s.Evidence):
 		return usagef("--evidence: %q has a card's number in it, shown here as ***; leave it out: it would be kept", card.Mask(s.Evidence))
+	case web.CheckEvidence(s.Evidence) != nil:
+		return usagef("--evidence says what the decision rests on: %v", web.CheckEvidence(s.Evidence))
 	case s.As == "absent":
 		for _, name := range []string{"status", "header", "body"} {
 			if cmd.Flags().Changed(name) {

@@ -374,10 +374,10 @@ func (d decision) check() error {
 	switch {
 	case d.As != "captured" && d.As != "absent":
 		return fmt.Errorf("--as: %q is neither captured nor absent", d.As)
-	case len(d.Evidence) < 1 || len(d.Evidence) > 1000:
-		return errors.New("--evidence: say in 1 to 1000 characters what the decision rests on")
 	case card.In(d.Evidence):
 		return fmt.Errorf("--evidence: %q has a card's number in it, shown here as ***; leave it out: it would be kept for ever", card.Mask(d.Evidence))
+	case web.CheckEvidence(d.Evidence) != nil:
+		return fmt.Errorf("--evidence says what the decision rests on: %w", web.CheckEvidence(d.Evidence))
 	case d.Operation != "" && !operationID.MatchString(d.Operation):
 		return fmt.Errorf("--operation: %q is no id of an operation; they look like att_01k… and `oncepay payments show` shows those of a payment", d.Operation)
 	case d.GatewayID != "" && once.CheckID(d.GatewayID) != nil:
