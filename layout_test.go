@@ -33,6 +33,7 @@ var layout = map[string][]string{
 	"store/sqlite":    {"access", "audit", "engine", "internal/id", "ledger", "money", "once", "outbox", "pay"},
 	"store/sqlkeys":   {"once"},
 	"store/redis":     {"once"},
+	"store/pebble":    {"once"},
 	"gateway":         {"pay"},
 	"gateway/sandbox": {"gateway", "internal/id", "internal/jcs", "money", "pay", "webhook"},
 
