@@ -37,9 +37,10 @@ var layout = map[string][]string{
 	"gateway":         {"pay"},
 	"gateway/sandbox": {"gateway", "internal/id", "internal/jcs", "money", "pay", "webhook"},
 
-	// faces
-	"httponce": {"internal/id", "internal/jcs", "once"},
-	"web":      {"access", "engine", "httponce", "internal/card", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay", "webhook"},
+	// faces, and what they have in common
+	"internal/keyform": {"once"},
+	"httponce":         {"internal/id", "internal/jcs", "internal/keyform", "once"},
+	"web":              {"access", "engine", "httponce", "internal/card", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay", "webhook"},
 
 	// tests and tools
 	"internal/pgtest": {},
@@ -60,7 +61,8 @@ var core = []string{"access", "internal/card", "internal/id", "internal/jcs", "i
 // borrowed is third-party code by the rooms that it may be used in, where those are
 // compiled by strangers: what they import, they import.
 var borrowed = map[string][]string{
-	"httponce": {"github.com/dunglas/httpsfv"},
+	"httponce":         {},
+	"internal/keyform": {"github.com/dunglas/httpsfv"},
 }
 
 func TestImportsGoDown(t *testing.T) {

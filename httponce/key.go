@@ -1,13 +1,13 @@
 package httponce
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/dunglas/httpsfv"
-
+	"github.com/oncepay/oncepay/internal/keyform"
 	"github.com/oncepay/oncepay/once"
 )
 
@@ -34,38 +34,14 @@ func keyIn(lines []string) (string, error) {
 // quote, and otherwise bare, as most clients send it. So "abc" and abc are the same
 // key. Parameters of a structured field mean nothing here. It fails with a *KeyError.
 func ParseKey(s string) (string, error) {
-	if strings.HasPrefix(s, `"`) {
-		text, ok := unquote(s)
-		if !ok {
-			return "", &KeyError{BadQuotes}
-		}
-		s = text
+	key, err := keyform.Parse(s)
+	switch {
+	case err == nil:
+		return key, nil
+	case errors.Is(err, keyform.ErrQuotes):
+		return "", &KeyError{BadQuotes}
 	}
-	if once.CheckID(s) != nil {
-		return "", &KeyError{BadCharacters}
-	}
-	return s, nil
-}
-
-// unquote reads a structured field string. What needs no parser, which is nearly
-// all of them, gets none: it takes no memory.
-func unquote(s string) (string, bool) {
-	if n := len(s); n >= 2 && s[n-1] == '"' && isPlain(s[1:n-1]) {
-		return s[1 : n-1], true
-	}
-	item, err := httpsfv.UnmarshalItem([]string{s})
-	text, ok := item.Value.(string)
-	return text, ok && err == nil
-}
-
-// isPlain says whether s means itself between two quotes.
-func isPlain(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
+	return "", &KeyError{BadCharacters}
 }
 
 // KeyError says what is wrong with a key. But for NoKey, it is a
