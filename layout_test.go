@@ -40,6 +40,7 @@ var layout = map[string][]string{
 	// faces, and what they have in common
 	"internal/keyform": {"once"},
 	"httponce":         {"internal/id", "internal/jcs", "internal/keyform", "once"},
+	"grpconce":         {"internal/id", "internal/jcs", "internal/keyform", "once"},
 	"web":              {"access", "engine", "httponce", "internal/card", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay", "webhook"},
 
 	// tests and tools
@@ -61,7 +62,23 @@ var core = []string{"access", "internal/card", "internal/id", "internal/jcs", "i
 // borrowed is third-party code by the rooms that it may be used in, where those are
 // compiled by strangers: what they import, they import.
 var borrowed = map[string][]string{
-	"httponce":         {},
+	"httponce": {},
+	"grpconce": {
+		"google.golang.org/genproto/googleapis/rpc/code",
+		"google.golang.org/genproto/googleapis/rpc/errdetails",
+		"google.golang.org/genproto/googleapis/rpc/status",
+		"google.golang.org/grpc",
+		"google.golang.org/grpc/codes",
+		"google.golang.org/grpc/metadata",
+		"google.golang.org/grpc/status",
+		"google.golang.org/protobuf/encoding/protowire",
+		"google.golang.org/protobuf/proto",
+		"google.golang.org/protobuf/protoadapt",
+		"google.golang.org/protobuf/reflect/protoreflect",
+		"google.golang.org/protobuf/reflect/protoregistry",
+		"google.golang.org/protobuf/types/descriptorpb",
+		"google.golang.org/protobuf/types/known/durationpb",
+	},
 	"internal/keyform": {"github.com/dunglas/httpsfv"},
 }
 
