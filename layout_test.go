@@ -30,12 +30,15 @@ var layout = map[string][]string{
 	"audit":         {"internal/jcs", "ledger", "money", "once", "outbox", "pay"},
 
 	// edges
-	"store/sqlite":    {"access", "audit", "engine", "internal/id", "ledger", "money", "once", "outbox", "pay"},
-	"store/sqlkeys":   {"once"},
-	"store/redis":     {"once"},
-	"store/pebble":    {"once"},
-	"gateway":         {"pay"},
-	"gateway/sandbox": {"gateway", "internal/id", "internal/jcs", "money", "pay", "webhook"},
+	"store/sqlite":       {"access", "audit", "engine", "internal/id", "ledger", "money", "once", "outbox", "pay"},
+	"store/sqlkeys":      {"once"},
+	"store/redis":        {"once"},
+	"gateway":            {"pay"},
+	"gateway/sandbox":    {"gateway", "internal/id", "internal/jcs", "money", "pay", "webhook"},
+	"internal/telemetry": {},
+	"promonce":           {"internal/telemetry", "once"},
+	"otelonce":           {"internal/telemetry", "once"},
+	"store/pebble":       {"once"},
 
 	// faces, and what they have in common
 	"internal/keyform": {"once"},
@@ -80,6 +83,13 @@ var borrowed = map[string][]string{
 		"google.golang.org/protobuf/types/known/durationpb",
 	},
 	"internal/keyform": {"github.com/dunglas/httpsfv"},
+	"promonce":         {"github.com/prometheus/client_golang/prometheus"},
+	"otelonce": {
+		"go.opentelemetry.io/otel",
+		"go.opentelemetry.io/otel/attribute",
+		"go.opentelemetry.io/otel/metric",
+		"go.opentelemetry.io/otel/trace",
+	},
 }
 
 func TestImportsGoDown(t *testing.T) {

@@ -85,12 +85,18 @@ func TestAStreamThatIsTooLarge(t *testing.T) {
 }
 
 func TestAStreamsClientLeaves(t *testing.T) {
-	h := build(t, plan{})
-	left, done := make(chan struct{}), make(chan struct{})
+	done := make(chan struct{})
+	var client context.Context
+	h := build(t, plan{outerS: []grpc.StreamServerInterceptor{func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+		if client == nil {
+			client = ss.Context()
+		}
+		return next(srv, ss)
+	}}})
 	h.stream = func(_ *testpb.StreamingOutputCallRequest, out outputs) error {
 		defer close(done)
 		out.Send(output("one"))
-		<-left
+		<-client.Done()
 		if grpconce.Attempt(out.Context()) == nil || out.Context().Err() != nil {
 			t.Errorf("its context has ended: %v", out.Context().Err())
 		}
@@ -108,7 +114,6 @@ func TestAStreamsClientLeaves(t *testing.T) {
 	if _, err := s.Recv(); status.Code(err) != codes.Canceled {
 		t.Fatal(err)
 	}
-	close(left)
 	<-done
 	a := h.watch(withKey(t, "k"), &testpb.StreamingOutputCallRequest{})
 	if strings.Join(a.bodies(), ",") != "one,two" || h.runs.Load() != 1 {

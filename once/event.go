@@ -43,6 +43,15 @@ type Event struct {
 	Err       error         // HasFailed, HasDoubted, HasFenced
 }
 
+// ObserveAll returns a Config.Observe that tells several, in their order.
+func ObserveAll(all ...func(context.Context, Event)) func(context.Context, Event) {
+	return func(ctx context.Context, e Event) {
+		for _, observe := range all {
+			observe(ctx, e)
+		}
+	}
+}
+
 // LogTo returns a Config.Observe that writes what somebody should look into: keys
 // in doubt, parked, fenced and settled, and a store that fails. Everything else is
 // written at the debug level. The key's ID is not written.
