@@ -32,13 +32,13 @@ var layout = map[string][]string{
 	// edges
 	"store/sqlite":       {"access", "audit", "engine", "internal/id", "ledger", "money", "once", "outbox", "pay"},
 	"store/sqlkeys":      {"once"},
+	"store/pebble":       {"once"},
 	"store/redis":        {"once"},
 	"gateway":            {"pay"},
 	"gateway/sandbox":    {"gateway", "internal/id", "internal/jcs", "money", "pay", "webhook"},
 	"internal/telemetry": {},
 	"promonce":           {"internal/telemetry", "once"},
 	"otelonce":           {"internal/telemetry", "once"},
-	"store/pebble":       {"once"},
 
 	// faces, and what they have in common
 	"internal/keyform": {"once"},
