@@ -148,7 +148,7 @@ const (
 	Row       Kind = "row"       // a row contradicts itself, or is there twice
 	Pair      Kind = "pair"      // two entries do not cancel, or one has no other side
 	Chain     Kind = "chain"     // an account's entries do not follow each other
-	Time      Kind = "time"      // an entry is older than the one before it
+	Time      Kind = "time"      // an entry is older than its account's entry before it
 	Balance   Kind = "balance"   // an account is not the fold of its entries
 	Currency  Kind = "currency"  // debits and credits of a currency differ
 	Transfer  Kind = "transfer"  // a transfer and its entries disagree

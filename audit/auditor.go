@@ -105,11 +105,8 @@ func (a *auditor) readEntries(ctx context.Context) error {
 	var last ledger.Entry
 	pairs := pairer{paired: a.pair, alone: a.alone}
 	err := a.src.Entries(ctx, func(e ledger.Entry) error {
-		switch {
-		case e.Seq <= last.Seq:
+		if e.Seq <= last.Seq {
 			a.foundEntry(Chain, &e, "it comes after entry %d", last.Seq)
-		case e.At.Before(last.At):
-			a.foundEntry(Time, &e, "it is of %s, the entry before it of %s", stamp(e.At), stamp(last.At))
 		}
 		last = e
 		pairs.entry(&e)
@@ -123,8 +120,12 @@ func (a *auditor) readEntries(ctx context.Context) error {
 
 // follow brings an entry to its account's chain.
 func (a *auditor) follow(e *ledger.Entry) {
-	for _, broken := range a.chains.follow(e) {
-		a.foundEntry(Chain, e, "%s", broken)
+	broken, before := a.chains.follow(e)
+	for _, what := range broken {
+		a.foundEntry(Chain, e, "%s", what)
+	}
+	if e.At.Before(before) {
+		a.foundEntry(Time, e, "it is of %s, its account's entry before it of %s", stamp(e.At), stamp(before))
 	}
 }
 

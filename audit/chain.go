@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/money"
@@ -21,6 +22,7 @@ type chain struct {
 	row      mark
 	at       mark
 	fold     ledger.Balance // of all deltas, whatever the entries say they lead to
+	when     int64          // of the last entry, Unix microseconds; 0 before the first
 	ghost    bool           // there are entries, and no account
 }
 
@@ -49,9 +51,10 @@ func (c *chains) push(ch chain) *chain {
 	return &c.all[len(c.all)-1]
 }
 
-// follow takes in an account's next entry, and says where the chain is broken.
-// It goes on from what the entry says, so that one break is told once.
-func (c *chains) follow(e *ledger.Entry) (broken []string) {
+// follow takes in an account's next entry, and says where the chain is broken, and of
+// when the entry before it is. It goes on from what the entry says, so that one break
+// is told once.
+func (c *chains) follow(e *ledger.Entry) (broken []string, before time.Time) {
 	i, known := c.places[e.Account]
 	if !known {
 		c.push(chain{ref: e.Account, currency: e.Currency, ghost: true})
@@ -61,7 +64,11 @@ func (c *chains) follow(e *ledger.Entry) (broken []string) {
 	if ch.ghost && !known {
 		broken = append(broken, "there is no such account")
 	}
-	return append(broken, ch.next(e)...)
+	if ch.when != 0 {
+		before = time.UnixMicro(ch.when)
+	}
+	ch.when = e.At.UnixMicro()
+	return append(broken, ch.next(e)...), before
 }
 
 func (c *chain) next(e *ledger.Entry) (broken []string) {

@@ -99,7 +99,8 @@ var entryTamperings = []tampering{
 	{"an entry says that it is younger than the next", func(s *tables) (audit.Kind, string) {
 		debit, credit := s.pair(ledger.Move)
 		debit.At, credit.At = s.end().Add(time.Hour), s.end().Add(time.Hour)
-		return audit.Time, strconv.FormatInt(credit.Seq+1, 10)
+		next := slices.IndexFunc(s.entries, func(e ledger.Entry) bool { return e.Prev == debit.Seq })
+		return audit.Time, seq(&s.entries[next])
 	}},
 	{"the two sides of a move are of different moments", func(s *tables) (audit.Kind, string) {
 		e := s.entry(ledger.Move)

@@ -69,6 +69,7 @@ func (s *Step) again(b *batch, err error) {
 		s.failBatch(b, fmt.Errorf("%w: %w", ErrUnavailable, err))
 		return
 	}
+	s.last = nil // fresh loads come after it; and who won may have had the store forget it
 	fresh := newBatch()
 	fresh.tries = b.tries
 	for _, j := range b.jobs {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"time"
@@ -34,6 +35,18 @@ func (b *batch) add(j *Job) {
 	}
 	j.needs(b.book)
 }
+
+// pause is how long it waits at most before it is loaded again: long enough that
+// two who lost to each other come apart, short enough that whoever lost is no
+// later than who won.
+func (b *batch) pause() time.Duration {
+	return min(time.Duration(b.tries)*time.Millisecond, maxPause)
+}
+
+const (
+	maxPause  = 5 * time.Millisecond // about a commit
+	holdAfter = 2                    // races that a batch has lost when it asks for its rows to be held
+)
 
 // needs names the rows of a job's command.
 func (j *Job) needs(b *pay.Book) {
@@ -100,7 +113,7 @@ func (b *batch) committed(found Rows) bool {
 	for _, r := range found.Keys {
 		ours := b.book.Key(r.Key)
 		if r.State != ours.State || r.Version != ours.Version || r.Resource != ours.Resource || r.Attempt != ours.Attempt ||
-			!r.CreatedAt.Equal(ours.CreatedAt) || r.Fingerprint != ours.Fingerprint {
+			!r.CreatedAt.Equal(ours.CreatedAt) || r.Fingerprint != ours.Fingerprint || !bytes.Equal(r.Answer.Body, ours.Answer.Body) {
 			return false
 		}
 	}

@@ -98,7 +98,8 @@ type Store interface {
 	// the last commit that was reported. What it shows is durable, and it settles
 	// commits whose outcome is unknown: one that it does not show is never made.
 	// It reserves need.Entries sequence numbers that no entry has and no other
-	// Load is given.
+	// Load is given. Where several processes share the store they are reserved after
+	// that moment: each is greater than that of any entry which the rows tell of.
 	Load(ctx context.Context, need Need) (Rows, error)
 
 	// Commit writes c as a whole or not at all, and returns nil when it is
@@ -128,6 +129,12 @@ type Need struct {
 	Rows     ledger.Rows
 	Payments pay.Rows
 	Entries  int64 // how many sequence numbers to reserve
+
+	// Hold says that the batch has lost races for these rows. Where several processes
+	// share the store, and it can, it keeps others from changing them until this
+	// process commits, loads without Hold, or is gone; or for a second, whichever is
+	// first. It is no lock that anything rests on: every commit is fenced all the same.
+	Hold bool
 }
 
 // empty says whether there is nothing to ask the store for.
@@ -144,6 +151,12 @@ type Rows struct {
 	References []*pay.Reference
 	Notices    []*pay.Notice
 	FirstEntry int64 // the first of the reserved sequence numbers, 0 if none was asked for
+
+	// Where several processes share the store they must agree on the time. Seen is the
+	// latest Changes.At of the commits that wrote what was found, or later: whoever
+	// changes it again does so no earlier. Now is the clock of the store itself, zero
+	// if it has none: a machine whose clock is far from it is not relied on.
+	Seen, Now time.Time
 }
 
 // Wanted is what a book names that was not asked for yet.
@@ -236,8 +249,14 @@ type Config struct {
 	// MaxTries is how often a batch is decided that keeps losing races
 	// (ErrConflict), before its callers are told ErrUnavailable.
 	//
-	// Defaults to 3.
+	// Defaults to 3, and to 10 if Shared.
 	MaxTries int
+
+	// Shared says that other processes change the store as well. Then numbers of
+	// entries are not kept from one batch to the next, and what is waited for is
+	// looked for in the store now and then: the process that brings it about may be
+	// another one.
+	Shared bool
 }
 
 // Phase is where a batch is.
@@ -263,6 +282,10 @@ func (c Config) withDefaults() Config {
 	c.MaxQueue = cmp.Or(c.MaxQueue, 16384)
 	c.MaxTenantQueue = cmp.Or(c.MaxTenantQueue, max(1, c.MaxQueue/2))
 	c.MaxWaiters = cmp.Or(c.MaxWaiters, 10000)
-	c.MaxTries = cmp.Or(c.MaxTries, 3)
+	tries := 3 // only a defect, or a look-up after an unknown commit, makes more of them
+	if c.Shared {
+		tries = 10 // every lost race is one that somebody else won; who holds the rows after two loses no more
+	}
+	c.MaxTries = cmp.Or(c.MaxTries, tries)
 	return c
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,8 +51,9 @@ type call struct {
 }
 
 type load struct {
-	need *Need
-	then func(*Step, Rows, error, time.Time)
+	need  *Need
+	pause time.Duration
+	then  func(*Step, Rows, error, time.Time)
 }
 
 // New starts an executor on a store. Close stops it.
@@ -286,9 +288,9 @@ func (e *Executor) act() {
 	for _, effect := range effects {
 		switch {
 		case effect.Load != nil:
-			e.loads <- load{effect.Load, (*Step).Loaded}
+			e.loads <- load{effect.Load, effect.Pause, (*Step).Loaded}
 		case effect.Resolve != nil:
-			e.loads <- load{effect.Resolve, (*Step).Resolved}
+			e.loads <- load{effect.Resolve, 0, (*Step).Resolved}
 		case effect.Commit != nil:
 			e.commits <- effect.Commit
 		}
@@ -368,9 +370,15 @@ func (e *Executor) count(j *Job, o Outcome) {
 // load asks the store. It outlives every caller.
 func (e *Executor) load() {
 	for l := range e.loads {
+		if l.pause > 0 {
+			time.Sleep(rand.N(l.pause))
+		}
 		began := time.Now()
 		rows, err := e.store.Load(context.Background(), *l.need)
 		e.meter.loaded(time.Since(began), err)
+		if e.cfg.Shared {
+			e.clock.hear(&rows, time.Since(began))
+		}
 		if err != nil {
 			time.Sleep(loadPause) // a store that fails is not asked in a tight loop
 		}

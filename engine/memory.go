@@ -33,6 +33,7 @@ type Memory struct {
 	payments  paymentRows
 	nextEntry int64     // the first sequence number that is not reserved
 	since     time.Time // what Sweep was last told to forget before
+	at        time.Time // of the latest commit
 }
 
 // NewMemory makes an empty store.
@@ -64,6 +65,9 @@ func (m *Memory) Load(_ context.Context, need Need) (Rows, error) {
 		}
 	}
 	m.payments.load(&need.Payments, &rows)
+	if len(rows.Keys)+len(rows.Accounts)+len(rows.Transfers)+len(rows.Payments) > 0 {
+		rows.Seen = m.at
+	}
 	if need.Entries > 0 {
 		rows.FirstEntry = m.nextEntry
 		m.nextEntry += need.Entries
@@ -80,6 +84,9 @@ func (m *Memory) Commit(_ context.Context, c *Changes) error {
 	}
 	if err := m.check(c); err != nil {
 		return err
+	}
+	if c.At.After(m.at) {
+		m.at = c.At
 	}
 	for _, r := range c.Keys {
 		m.keys[r.Key] = cloneRecord(r)

@@ -38,6 +38,7 @@ type Step struct {
 	alone   int      // so many jobs are decided each by itself; see isolate
 
 	seq, seqEnd int64 // the next entry's number, and the first that is not ours
+	asked       int64 // how many numbers the load on its way reserves
 
 	effects []Effect
 }
@@ -49,9 +50,10 @@ type flight struct {
 	gone    int // waiters that left
 }
 
-// Effect is something to be done. Exactly one of its parts is set.
+// Effect is something to be done. Exactly one of its parts is set, but for Pause.
 type Effect struct {
-	Load    *Need    // load it, then call Loaded
+	Load    *Need // load it, after a random part of Pause, then call Loaded
+	Pause   time.Duration
 	Commit  *Changes // commit it, then call Committed
 	Resolve *Need    // load it, then call Resolved: a commit's outcome is unknown
 	Durable *Durable // carry its orders out; it comes before the answers of its batch
@@ -153,10 +155,13 @@ func (f *flight) leave(i int) {
 // Loaded brings the rows that the last Load asked for, or why there are none.
 func (s *Step) Loaded(rows Rows, err error, now time.Time) {
 	s.tick(now)
+	if s.cfg.Shared {
+		s.tick(rows.Seen)
+	}
 	stale := s.stale
 	s.loading, s.stale = false, false
 	if rows.FirstEntry > 0 {
-		s.seq, s.seqEnd = rows.FirstEntry, rows.FirstEntry+entryBlock
+		s.seq, s.seqEnd = rows.FirstEntry, rows.FirstEntry+s.asked
 	}
 	switch {
 	case stale: // the rows are for a book that was closed
@@ -208,18 +213,35 @@ func (s *Step) pump() {
 	for !s.loading {
 		s.fillNext()
 		need := Wanted(s.next.book)
-		if s.seqEnd-s.seq < int64(len(s.next.jobs))*ledger.EntriesPerCommand {
-			need.Entries = entryBlock
-		}
+		need.Entries = s.numbers(!need.empty())
 		switch {
 		case !need.empty():
-			s.loading = true
-			s.effects = append(s.effects, Effect{Load: new(need)})
+			s.loading, s.asked = true, need.Entries
+			need.Hold = s.cfg.Shared && s.next.tries >= holdAfter
+			s.effects = append(s.effects, Effect{Load: new(need), Pause: s.next.pause()})
 		case s.busy == nil && len(s.next.jobs) > 0:
 			s.decide()
 		default:
 			return
 		}
+	}
+}
+
+// numbers is how many numbers of entries are to be reserved for the next batch.
+// Entries of an account are numbered in the order in which they are made. Where
+// other processes make some, a number must be younger than all that the batch has
+// loaded: so it comes with the last of its loads.
+func (s *Step) numbers(loads bool) int64 {
+	need := int64(len(s.next.jobs)) * ledger.EntriesPerCommand
+	switch {
+	case s.cfg.Shared && loads:
+		return need
+	case s.seqEnd-s.seq >= need:
+		return 0
+	case s.cfg.Shared:
+		return need
+	default:
+		return entryBlock
 	}
 }
 

@@ -68,11 +68,12 @@ func (c *clockTrust) lost(log *slog.Logger) bool {
 
 // ClockLost says whether the store's time proves nothing just now about how long
 // ago something was: the machine's clock was set since Keep began, or the store's
-// is ahead of it, until it has caught up. Before Keep it is trusted.
+// is ahead of it, until it has caught up, or the two are more than MaxApart apart
+// where others share the store. Before Keep it is trusted.
 func (e *Executor) ClockLost() bool {
 	c := e.trust.Load()
-	if c == nil {
-		return false
+	if c == nil || e.clock.isApart() {
+		return c != nil
 	}
 	ahead, _, _ := c.ahead()
 	return ahead.Abs() > c.skew || time.Until(e.Now()) > c.skew
