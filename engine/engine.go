@@ -68,6 +68,7 @@ type Outcome struct {
 	Stored    bool      // the answer is kept under the key
 	ExpiresAt time.Time // keyed jobs: when the key's window is over
 	writes    int       // Interim: pay.Book.Writes when it was decided
+	version   int64     // Interim: of the payment, as it was told
 	Err       error     // once.ErrMismatch, once.ErrExpired, or one of the errors below
 }
 
@@ -132,8 +133,8 @@ type Need struct {
 
 	// Hold says that the batch has lost races for these rows. Where several processes
 	// share the store, and it can, it keeps others from changing them until this
-	// process commits, loads without Hold, or is gone; or for a second, whichever is
-	// first. It is no lock that anything rests on: every commit is fenced all the same.
+	// process commits, or for a quarter of a second. Nothing rests on it: every commit
+	// is fenced all the same.
 	Hold bool
 }
 

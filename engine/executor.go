@@ -31,7 +31,7 @@ type Executor struct {
 	began   time.Time                  // by the store's clock
 	trust   atomic.Pointer[clockTrust] // once Keep watches the clock
 	recent  *recent
-	watches map[ledger.Ref]chan struct{} // of payments that somebody waits for; the owner's
+	watches map[ledger.Ref]*watch // of payments that somebody waits for; the owner's
 	meter   meter
 	counts  replayCounts
 }
@@ -62,13 +62,16 @@ func New(store Store, cfg Config) *Executor {
 	e := &Executor{
 		store: store, cfg: cfg, step: NewStep(cfg), recent: newRecent(),
 		kick: make(chan struct{}, 1), loads: make(chan load, 1), commits: make(chan *Changes, 1),
-		done: make(chan func(*Step, time.Time), 2), stopped: make(chan struct{}), watches: map[ledger.Ref]chan struct{}{},
+		done: make(chan func(*Step, time.Time), 2), stopped: make(chan struct{}), watches: map[ledger.Ref]*watch{},
 	}
 	e.clock.start(cfg.Since)
 	e.began = e.Now()
 	go e.run()
 	go e.load()
 	go e.commit()
+	if cfg.Shared {
+		go e.look()
+	}
 	return e
 }
 
@@ -319,28 +322,6 @@ func (e *Executor) answer(a *Answered) {
 	a.Job.caller.done <- a.Outcome
 }
 
-// already is closed: what was waited for has happened.
-var already = func() chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
-}()
-
-// watch returns what is closed when the payment changes next. Whoever leaves
-// before leaves nothing behind for longer than the payment is at work.
-func (e *Executor) watch(o Outcome) <-chan struct{} {
-	if o.Outdated {
-		return already
-	}
-	r := o.Resource
-	w := e.watches[r]
-	if w == nil {
-		w = make(chan struct{})
-		e.watches[r] = w
-	}
-	return w
-}
-
 // tell has what became durable carried out, and wakes those who wait for it:
 // they find its answers in memory.
 func (e *Executor) tell(d *Durable) {
@@ -353,10 +334,7 @@ func (e *Executor) tell(d *Durable) {
 		e.cfg.Act(o)
 	}
 	for _, p := range d.Changes.Payments.Payments {
-		if w := e.watches[p.Ref]; w != nil {
-			close(w)
-			delete(e.watches, p.Ref)
-		}
+		e.wake(p.Ref)
 	}
 }
 

@@ -30,7 +30,7 @@ func (s *Step) decidePayment(b *batch, j *Job) Outcome {
 		o.Stored = refusal.Code.Final()
 	case r.Interim:
 		o.Interim, o.Resource, o.Began = true, r.Payment.Ref, fresh
-		o.writes = b.book.Writes(r.Payment.Ref)
+		o.writes, o.version = b.book.Writes(r.Payment.Ref), r.Payment.Version
 	default:
 		o.Stored = true
 	}

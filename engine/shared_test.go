@@ -11,6 +11,7 @@ import (
 
 	"github.com/oncepay/oncepay/audit"
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/pay"
 )
 
 // shared is a store that several processes share, as one behind a network is: it
@@ -214,3 +215,145 @@ func TestAStoreThatForgotIsBelieved(t *testing.T) {
 
 // restored is a store that may become another.
 type restored struct{ *engine.Memory }
+
+// counted is a store that counts the loads of payments alone.
+type counted struct {
+	*engine.Memory
+	mu    sync.Mutex
+	looks int
+}
+
+func (c *counted) Load(ctx context.Context, n engine.Need) (engine.Rows, error) {
+	if len(n.Keys) == 0 && len(n.Payments.Payments) > 0 {
+		c.mu.Lock()
+		c.looks++
+		c.mu.Unlock()
+	}
+	return c.Memory.Load(ctx, n)
+}
+
+func (c *counted) looked() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.looks
+}
+
+// A thousand duplicates of a request whose payment is at work at another process wait
+// there like those that came to the right one, and get its answer. However many they
+// are, the store is asked now and then.
+func TestADuplicateWaitsForAnotherProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &counted{Memory: engine.NewMemory()}
+		orders := make(chan *pay.Order, 1)
+		open := func(n byte) *engine.Executor {
+			return engine.New(store, engine.Config{Shared: true, Seed: [32]byte{n}, Render: render, Act: func(o *pay.Order) { orders <- o }})
+		}
+		here, there := open(1), open(2)
+		defer closeAll(t, []*engine.Executor{here, there})
+		first := here.Do(t.Context(), chargeOne("k", "same"))
+		o := <-orders
+		const took = 20 * time.Second
+		var wg sync.WaitGroup
+		for range 1000 {
+			wg.Go(func() {
+				again := chargeOne("k", "same")
+				told := there.Do(t.Context(), again)
+				if !told.Interim || told.Began || told.Resource != first.Resource {
+					t.Errorf("a duplicate is told %+v", told)
+					return
+				}
+				<-told.Changed
+				if told = there.Do(t.Context(), again); told.Interim || !told.Replayed || string(told.Answer.Body) != "succeeded" {
+					t.Errorf("when it was over a duplicate is told %+v", told)
+				}
+			})
+		}
+		synctest.Wait()
+		before := store.looked()
+		time.Sleep(took)
+		looks := store.looked() - before
+		done := time.Now()
+		here.Do(t.Context(), &engine.Job{Tenant: "acme", Payment: pay.Record{
+			Ref: o.Payment.Ref, Operation: o.Operation, House: house, Attempt: o.Attempt,
+			Finding: &pay.Finding{Outcome: pay.Done, Amount: 100, Currency: "EUR", GatewayID: "ch_1"},
+		}})
+		wg.Wait()
+		if late := time.Since(done); late > 2*time.Second+100*time.Millisecond {
+			t.Errorf("they learned of it %v later", late)
+		}
+		if looks < 10 || looks > 60 { // by both of them
+			t.Errorf("in %v the store was asked %d times", took, looks)
+		}
+		if len(orders) > 0 {
+			t.Error("it was sent twice")
+		}
+	})
+}
+
+// A payment that nobody waits for any more is not looked at for ever.
+func TestWhoLeftIsNotLookedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &counted{Memory: engine.NewMemory()}
+		e := engine.New(store, engine.Config{Shared: true, Render: render})
+		defer closeAll(t, []*engine.Executor{e})
+		o := e.Do(t.Context(), chargeOne("k", "same"))
+		<-o.Changed // nothing has changed: whoever still waits is to look again
+		time.Sleep(time.Second)
+		looks := store.looked()
+		time.Sleep(time.Hour)
+		if more := store.looked() - looks; looks < 50 || more > 0 {
+			t.Errorf("it was looked at %d times while somebody waited, and %d times after", looks, more)
+		}
+	})
+}
+
+// Two processes are sent one request at the same time, and neither knows of the
+// other's. One commits it; the other loses the race, and finds the answer.
+func TestADuplicateElsewhereLosesTheRace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newBank(t)
+		late := &meeting{Memory: store, loaded: make(chan struct{}), done: make(chan struct{})}
+		all := replicas(t, store, late)
+		defer closeAll(t, all)
+		second := make(chan engine.Outcome, 1)
+		go func() { second <- all[1].Do(context.Background(), transferOne("k", 1)) }()
+		<-late.loaded // it has found no such key
+		first := all[0].Do(t.Context(), transferOne("k", 1))
+		close(late.done)
+		got := <-second
+		if first.Err != nil || got.Err != nil || !got.Replayed || string(got.Answer.Body) != string(first.Answer.Body) {
+			t.Errorf("one is told %+v, the other %+v", first, got)
+		}
+		if late.lost != 1 {
+			t.Errorf("%d races were lost", late.lost)
+		}
+		if b := balance(t, store, "b"); b != 1 {
+			t.Errorf("%d were moved", b)
+		}
+	})
+}
+
+// meeting is a store whose first load is followed by something.
+type meeting struct {
+	*engine.Memory
+	once         sync.Once
+	loaded, done chan struct{}
+	lost         int
+}
+
+func (m *meeting) Load(ctx context.Context, n engine.Need) (engine.Rows, error) {
+	rows, err := m.Memory.Load(ctx, n)
+	m.once.Do(func() {
+		close(m.loaded)
+		<-m.done
+	})
+	return rows, err
+}
+
+func (m *meeting) Commit(ctx context.Context, c *engine.Changes) error {
+	err := m.Memory.Commit(ctx, c)
+	if errors.Is(err, engine.ErrConflict) {
+		m.lost++
+	}
+	return err
+}
