@@ -107,10 +107,16 @@ type Terms struct {
 
 // House is what a command must know beside its rows: who we are, and the gateways.
 type House struct {
-	Process  string    // this process: what it sends is its own
-	Jumped   bool      // the clock cannot be relied on
-	Steady   time.Time // nobody has set it since then; zero: since ever
+	Process  string        // this process: what it sends is its own
+	Jumped   bool          // the clock cannot be relied on
+	Steady   time.Time     // nobody has set it since then; zero: since ever
+	Apart    time.Duration // by how much the clocks of those who share the store may be apart
 	Gateways map[string]Terms
+}
+
+// Clock is what the house knows of the time.
+func (h House) Clock(now time.Time) Clock {
+	return Clock{Now: now, Jumped: h.Jumped, Steady: h.Steady, Apart: h.Apart}
 }
 
 // terms are those of a gateway, or an Unavailable refusal: it is not here, has not

@@ -39,6 +39,9 @@ type Clock struct {
 	Now    time.Time
 	Jumped bool
 	Steady time.Time // nobody has set it since then; zero: since ever
+
+	// Apart is by how much the clock of whoever wrote a time down may be from this one.
+	Apart time.Duration
 }
 
 // MaxSends is how often an operation is sent at most: a gateway that never
@@ -140,7 +143,7 @@ func (c Contract) provenAbsent(o *Operation, k Clock) bool {
 // is not there. What came before the clock was steady is of no known age: it is
 // taken as of then.
 func (c Contract) proofAt(o *Operation, k Clock) time.Time {
-	return later(o.StoppedAt, k.Steady).Add(c.LookupLag + c.InFlight)
+	return later(o.StoppedAt, k.Steady).Add(c.LookupLag + c.InFlight + k.Apart)
 }
 
 // checkedSince says whether a check has settled nothing since the last send: it
@@ -161,7 +164,7 @@ func (c Contract) mayRepeat(o *Operation, k Clock) bool {
 	if o.ResendUntil.Before(until) { // the contract was another one then, or there was none
 		until = o.ResendUntil
 	}
-	return !k.Jumped && k.Now.Add(c.Lease()).Before(until) && !c.sentEnough(o, k)
+	return !k.Jumped && k.Now.Add(c.Lease()+k.Apart).Before(until) && !c.sentEnough(o, k)
 }
 
 // resendUntil is until when an operation that is first sent at a time may be

@@ -145,7 +145,7 @@ func (b *Book) plan(p *Payment, o *Operation, m ledger.Moment, h House) *Order {
 		o.ResendUntil = time.Time{} // for good: nobody knows how slow the store's time was
 	}
 	o.Hinted = o.Hinted && terms.Contract.Lookup // or nobody can be asked
-	switch move := terms.Next(o, Clock{Now: m.Now, Jumped: h.Jumped, Steady: h.Steady}); {
+	switch move := terms.Next(o, h.Clock(m.Now)); {
 	case move.Do == Send && !move.At.After(m.Now):
 		o.Exposed = o.Exposed && !move.Anew
 		return b.send(p, o, m, terms.Contract, h)

@@ -31,3 +31,14 @@ func TestAClockThatWasSetSaysNothingOfWhatWasBefore(t *testing.T) {
 		})
 	}
 }
+
+// What another process wrote down is of a time that may be off by as much as clocks
+// may be apart: an absence proves as much later.
+func TestClocksThatAreApartProveLater(t *testing.T) {
+	for absent, want := range map[time.Duration]pay.Do{15*time.Second - µs: pay.Check, 15 * time.Second: pay.Send} {
+		o := op(mayHaveArrived, notFound(absent))
+		if got := forgets.Next(&o, pay.Clock{Now: after(15 * time.Second), Apart: 4 * time.Second}); got.Do != want {
+			t.Errorf("not found %v after the send it says %s, want %s", absent, got.Do, want)
+		}
+	}
+}

@@ -2,6 +2,8 @@ package processor
 
 import (
 	"context"
+	"hash/fnv"
+	"time"
 
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/pay"
@@ -114,9 +116,13 @@ func (p *Processor) next(d *desk, what *question, operation string) doing {
 	}
 	what.operation, what.fate = o, p.fateOf(o)
 	terms := d.conn.Terms()
-	clock := pay.Clock{Now: p.exec.Now(), Jumped: p.cfg.Jumped(), Steady: p.cfg.Steady()}
+	clock := p.House().Clock(p.exec.Now())
 	move := terms.Next(o, clock)
 	atWork := !o.LeaseUntil.IsZero() && what.fate == fate{}
+	if pause := p.others(o, clock); pause > 0 {
+		d.rest(o.ID, time.Now().Add(pause))
+		return letBe
+	}
 	switch {
 	case terms.Untold:
 		return letBe
@@ -132,6 +138,27 @@ func (p *Processor) next(d *desk, what *question, operation string) doing {
 		return writeDown
 	}
 }
+
+// others is for how long what is due is left to whoever shares the store. The process
+// that sent an operation is the one that looks after it. Only if it has not done so
+// for a while is it gone, or too busy, and then the others come one after the other:
+// when the second one comes, the first has seen to it. Nothing but the number of
+// checks depends on that: what comes of them is fenced.
+func (p *Processor) others(o *pay.Operation, k pay.Clock) time.Duration {
+	if p.cfg.Exclusive || k.Jumped || o.Owner == p.cfg.Process {
+		return 0
+	}
+	h := fnv.New32a()
+	h.Write([]byte(p.cfg.Process))
+	h.Write([]byte(o.ID))
+	turn := leftTime + time.Duration(h.Sum32()%1024)*(turnTime/1024)
+	return o.DueAt.Add(turn).Sub(k.Now)
+}
+
+const (
+	leftTime = time.Second     // after which whoever sent it should have looked: four scans
+	turnTime = 2 * time.Second // within which each of the others has its turn: few checks take a tenth of that
+)
 
 // writeAll has what is next written down, and returns what the store did not take.
 func (p *Processor) writeAll(ctx context.Context, d *desk, all []question) (again []pay.Due) {

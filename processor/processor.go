@@ -203,6 +203,9 @@ func (p *Processor) House() pay.House {
 		return *last
 	}
 	h := &pay.House{Process: p.cfg.Process, Jumped: jumped, Steady: steady, Gateways: make(map[string]pay.Terms, len(p.desks))}
+	if !p.cfg.Exclusive {
+		h.Apart = 2 * engine.MaxApart // each of two may be so far from the store's
+	}
 	for name, d := range p.desks {
 		h.Gateways[name] = p.terms(d, closing)
 	}

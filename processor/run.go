@@ -3,6 +3,7 @@ package processor
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -81,6 +82,9 @@ func (p *Processor) find(ctx context.Context, d *desk) error {
 	due, err := p.cfg.Store.DueOperations(ctx, d.name, p.exec.Now().Add(ahead), limit)
 	if err != nil {
 		return err
+	}
+	if !p.cfg.Exclusive { // those who share the store begin at different ends of what is due
+		rand.Shuffle(len(due), func(i, j int) { due[i], due[j] = due[j], due[i] })
 	}
 	d.put(due...)
 	if ahead == allOpen || time.Since(d.looked) >= linePeriod {

@@ -53,7 +53,7 @@ func (p *processor) attend(d due) {
 	by := p.senderOf(d)
 	house, now := p.house(), p.server.tick()
 	terms := house.Gateways[d.gateway.name]
-	move := terms.Next(d.o, pay.Clock{Now: now, Jumped: house.Jumped, Steady: house.Steady})
+	move := terms.Next(d.o, house.Clock(now))
 	switch {
 	case (by.gone || by.lost) && terms.Contract.Lookup, move.Do == pay.Check && !move.At.After(now):
 		p.ask(d, by)
