@@ -24,7 +24,7 @@ var layout = map[string][]string{
 	"webhook":       {},
 	"once":          {"internal/id", "internal/jcs"},
 	"ledger":        {"internal/id", "internal/jcs", "internal/rows", "money", "outbox"},
-	"pay":           {"internal/jcs", "internal/rows", "ledger", "money", "once"},
+	"pay":           {"internal/id", "internal/jcs", "internal/rows", "ledger", "money", "once"},
 	"engine":        {"internal/id", "ledger", "once", "outbox", "pay"},
 	"processor":     {"engine", "ledger", "once", "pay"},
 	"audit":         {"internal/jcs", "ledger", "money", "once", "outbox", "pay"},

@@ -112,6 +112,18 @@ type Store interface {
 	Commit(ctx context.Context, c *Changes) error
 }
 
+// Lineage is what a store offers that can lose commits which it has reported: a
+// standby that lagged took over, or somebody restored a backup and said so. It is
+// safe for concurrent use.
+type Lineage interface {
+	// Forgot returns the time, by the store's clock, before which commits may be
+	// missing: not before that of the last one that any process made in the past that
+	// was lost. It is zero if none can be, or if an operator has since said that the
+	// store and the gateways agree. It is durable: every process that shares the store
+	// is told the same, before it is given a row of the new past.
+	Forgot(ctx context.Context) (time.Time, error)
+}
+
 // ErrNotCommitted means that a commit certainly wrote nothing.
 var ErrNotCommitted = errors.New("engine: not committed")
 

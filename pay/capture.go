@@ -90,6 +90,8 @@ func (c CancelPayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 		return r, err
 	}
 	switch {
+	case p.Status == RequiresConfirmation && c.House.mayHaveGoneOn(p, m) != nil:
+		return Result{}, c.House.mayHaveGoneOn(p, m)
 	case p.Status == RequiresConfirmation:
 		p.Canceled = true
 		b.noteRequest(p, m, c.Ask, "cancel")

@@ -111,12 +111,13 @@ type House struct {
 	Jumped   bool          // the clock cannot be relied on
 	Steady   time.Time     // nobody has set it since then; zero: since ever
 	Apart    time.Duration // by how much the clocks of those who share the store may be apart
+	Forgot   time.Time     // the store may have lost what was written before; zero: it lost nothing
 	Gateways map[string]Terms
 }
 
 // Clock is what the house knows of the time.
 func (h House) Clock(now time.Time) Clock {
-	return Clock{Now: now, Jumped: h.Jumped, Steady: h.Steady, Apart: h.Apart}
+	return Clock{Now: now, Jumped: h.Jumped, Steady: h.Steady, Apart: h.Apart, Forgot: h.Forgot}
 }
 
 // terms are those of a gateway, or an Unavailable refusal: it is not here, has not

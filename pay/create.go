@@ -76,6 +76,9 @@ func (c CreatePayment) Decide(b *Book, m ledger.Moment) (Result, error) {
 	case c.Confirm && closed != nil:
 		return Result{}, closed
 	}
+	if err := c.House.mayBeForgotten(c.Key); err != nil {
+		return Result{}, err
+	}
 	p := c.make(b, m)
 	if c.Confirm {
 		return b.charge(p, m, c.Ask, ToCreate)

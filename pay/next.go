@@ -42,6 +42,9 @@ type Clock struct {
 
 	// Apart is by how much the clock of whoever wrote a time down may be from this one.
 	Apart time.Duration
+
+	// Forgot is until when the store may have lost what was written; zero: nothing.
+	Forgot time.Time
 }
 
 // MaxSends is how often an operation is sent at most: a gateway that never
@@ -59,7 +62,7 @@ const MaxSends = 20
 //
 // Everything else is checked, waited for, or left to a human.
 func (c Contract) Next(o *Operation, k Clock) Move {
-	c = c.towards(o)
+	c, o = c.towards(o), o.doubted(k)
 	switch {
 	case o.Hinted && c.Lookup:
 		return Move{Do: Check, At: o.hintAt(k)}
@@ -86,7 +89,7 @@ func (t Terms) Next(o *Operation, k Clock) Move {
 	switch {
 	case move.Do != Send || t.Closed == "":
 		return move
-	case o.Exposed && t.Contract.Lookup:
+	case o.doubted(k).Exposed && t.Contract.Lookup:
 		return Move{Do: Check, At: t.Contract.towards(o).checkAt(o, k)}
 	default:
 		return Move{Do: Wait, At: later(move.At, k.Now.Add(o.closedPause(k)))}

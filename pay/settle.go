@@ -21,9 +21,12 @@ func (b *Book) charge(p *Payment, m ledger.Moment, a Ask, v Verb) (Result, error
 // StateConflict.
 func (b *Book) begin(p *Payment, o *Operation, m ledger.Moment, a Ask, v Verb) (Result, error) {
 	terms, err := a.House.terms(p.Gateway)
+	unsure := a.House.mayHaveGoneOn(p, m)
 	switch {
 	case err != nil:
 		return Result{}, err
+	case unsure != nil && !p.CreatedAt.Equal(m.Now): // or it is made by this very request
+		return Result{}, unsure
 	case p.isFull(o.Kind):
 		return Result{}, refuse(ledger.StateConflict, "", "a payment has at most %d captures and refunds, and as many that were declined", MaxOperations)
 	}

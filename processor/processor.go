@@ -107,6 +107,12 @@ type Config struct {
 	// Defaults to the executor's ClockSteady.
 	Steady func() time.Time
 
+	// Forgot says until when the store may have lost what was written, see
+	// engine.Lineage. It is asked for every request, so it must not wait.
+	//
+	// Defaults to a store that loses nothing.
+	Forgot func() time.Time
+
 	// Log is told what somebody should look into.
 	//
 	// Defaults to slog.Default.
@@ -117,6 +123,9 @@ func (c Config) withDefaults() Config {
 	c.Process = cmp.Or(c.Process, rand.Text())
 	c.MaxChecks = cmp.Or(c.MaxChecks, 64)
 	c.Log = cmp.Or(c.Log, slog.Default())
+	if c.Forgot == nil {
+		c.Forgot = func() time.Time { return time.Time{} }
+	}
 	return c
 }
 
@@ -193,16 +202,16 @@ func (p *Processor) Start(e *engine.Executor) {
 // House is what commands must know of this process and of its gateways. Nobody
 // may change it.
 func (p *Processor) House() pay.House {
-	jumped, steady, closing := p.cfg.Jumped(), p.cfg.Steady(), p.isClosing()
+	jumped, steady, forgot, closing := p.cfg.Jumped(), p.cfg.Steady(), p.cfg.Forgot(), p.isClosing()
 	last := p.house.Load()
-	same := last != nil && last.Jumped == jumped && last.Steady.Equal(steady)
+	same := last != nil && last.Jumped == jumped && last.Steady.Equal(steady) && last.Forgot.Equal(forgot)
 	for name, d := range p.desks {
 		same = same && last.Gateways[name] == p.terms(d, closing)
 	}
 	if same {
 		return *last
 	}
-	h := &pay.House{Process: p.cfg.Process, Jumped: jumped, Steady: steady, Gateways: make(map[string]pay.Terms, len(p.desks))}
+	h := &pay.House{Process: p.cfg.Process, Jumped: jumped, Steady: steady, Forgot: forgot, Gateways: make(map[string]pay.Terms, len(p.desks))}
 	if !p.cfg.Exclusive {
 		h.Apart = 2 * engine.MaxApart // each of two may be so far from the store's
 	}

@@ -350,6 +350,7 @@ type books struct {
 	*engine.Memory
 	mu      sync.Mutex
 	commits int
+	log     []*engine.Changes // what they wrote
 }
 
 // written returns how many commits were made.
@@ -391,6 +392,7 @@ func (h *hold) Commit(ctx context.Context, c *engine.Changes) error {
 	}
 	h.mu.Lock()
 	h.commits++
+	h.log = append(h.log, c)
 	h.mu.Unlock()
 	if h.life.step("commit: after") {
 		return errGone
