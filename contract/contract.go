@@ -12,6 +12,8 @@
 //	func TestContract(t *testing.T)  { contract.TestEngineStore(t, fixture()) }
 //	func TestHistories(t *testing.T) { contract.TestHistories(t, contract.Memory(), fixture()) }
 //
+// and a third one, [TestSharedStore], where several processes may share it.
+//
 // # What is promised
 //
 // There is a test for each promise, named by it; a store that passes may stand under
