@@ -1,0 +1,251 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/ledger"
+)
+
+// Commit writes c as a whole or not at all, and returns nil when it is durable; see
+// [engine.Store]. It is one round trip, however much it writes, and goes on when ctx ends:
+// to leave a server alone in the middle of a commit is to not know what became of it.
+func (s *Store) Commit(ctx context.Context, c *engine.Changes) error {
+	if s.closed.Load() {
+		return fmt.Errorf("%w: %w", engine.ErrNotCommitted, ErrClosed)
+	}
+	w := writing{store: s, changes: c}
+	if err := w.prepare(ctx); err != nil {
+		return notCommitted(err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	if err := s.send(ctx, &w.batch); err != nil {
+		return err
+	}
+	for i, a := range c.Ledger.Accounts {
+		s.known.put(w.nums[i], a)
+	}
+	return nil
+}
+
+func notCommitted(err error) error {
+	if err == engine.ErrConflict {
+		return err
+	}
+	return fmt.Errorf("%w: postgres: %w", engine.ErrNotCommitted, hide(err))
+}
+
+// send has a batch committed. It has no COMMIT: what is sent together is one
+// transaction, which the server commits when all of it went well.
+func (s *Store) send(ctx context.Context, b *pgx.Batch) error {
+	conn, err := s.desk.Acquire(ctx)
+	if err != nil {
+		return notCommitted(err)
+	}
+	defer conn.Release()
+	forgetWarnings(conn.Conn().PgConn())
+	if err = conn.SendBatch(ctx, b).Close(); err == nil {
+		err = replicated(conn.Conn().PgConn())
+	}
+	judged, unknown := judge(err)
+	if unknown || hasCode(hide(err), codeEpoch) {
+		s.writer.doubtful.Store(true)
+	}
+	return judged
+}
+
+// writing is one Commit: statements that are sent together. Whatever waits for another
+// commit does so in the same order in every commit, so that none waits for one that waits
+// for it: first the days and the names that notices wait for, then rows that are there, table
+// by table and in the order of their keys, then rows that are new, in that order too.
+type writing struct {
+	store   *Store
+	changes *engine.Changes
+	batch   pgx.Batch
+	nums    []int64 // of the accounts, in their order
+}
+
+// prepare makes the statements. It fails if the changes themselves are wrong, whatever the
+// rows are.
+func (w *writing) prepare(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := w.check(); err != nil {
+		return err
+	}
+	if err := w.number(ctx); err != nil {
+		return err
+	}
+	w.batch.Queue(begin)
+	w.batch.Queue(fenceWriter, w.store.writer.id.Load(), w.store.writer.epoch.Load(), micros(w.changes.At))
+	w.enterDay()
+	w.meetNotices()
+	w.fenceBalances()
+	w.changeTransfers()
+	w.changePayments()
+	w.fenceKeys()
+	w.openAccounts()
+	w.writeBalances()
+	w.insertTransfers()
+	w.insertEntries()
+	w.insertPayments()
+	if err := w.writeKeys(); err != nil {
+		return err
+	}
+	w.insertEvents()
+	return nil
+}
+
+const fenceWriter = `WITH mine AS (UPDATE writers SET clock = greatest(clock, $3) WHERE id = $1 AND epoch = $2 RETURNING 1)
+	SELECT fence_epoch((SELECT count(*) FROM mine))`
+
+func (w *writing) check() error {
+	c := w.changes
+	for i := range c.Ledger.Entries {
+		if err := w.store.entries.check(c.Ledger.Entries[i].Seq); err != nil {
+			return err
+		}
+	}
+	if c.Payments != nil {
+		for _, p := range c.Payments.Payments {
+			if err := p.Check(); err != nil {
+				return err
+			}
+		}
+	}
+	return c.Ledger.Check()
+}
+
+// put queues a statement for some rows, if there are any.
+func (w *writing) put(sql string, c *columns, more ...any) {
+	if c.rows > 0 {
+		w.batch.Queue(sql, append(slices.Clip(c.arrays), more...)...)
+	}
+}
+
+const selectNums = `SELECT a.num, a.tenant, a.id FROM unnest($1::text[], $2::text[]) r(tenant, id) JOIN accounts a ON a.tenant = r.tenant AND a.id = r.id`
+
+// number finds the numbers of the accounts: nearly always they are known. Accounts that are
+// opened are given theirs.
+func (w *writing) number(ctx context.Context) error {
+	accounts := w.changes.Ledger.Accounts
+	w.nums = make([]int64, len(accounts))
+	var strange []ledger.Ref
+	var opened []int
+	for i, a := range accounts {
+		if a.Version == 1 {
+			opened = append(opened, i)
+		} else if known, ok := w.store.known.get(a.Ref); ok {
+			w.nums[i] = known.num
+		} else {
+			strange = append(strange, a.Ref)
+		}
+	}
+	nums, err := w.store.opened.take(ctx, w.store.desk, len(opened))
+	if err != nil {
+		return err
+	}
+	for i, at := range opened {
+		w.nums[at] = nums[i]
+	}
+	if len(strange) == 0 {
+		return nil
+	}
+	return w.find(ctx, strange)
+}
+
+// find reads the numbers of accounts that were not loaded here. One that is not there is a
+// conflict.
+func (w *writing) find(ctx context.Context, strange []ledger.Ref) error {
+	found := map[ledger.Ref]int64{}
+	rows, err := w.store.desk.Query(ctx, selectNums, names(strange, ledgerNames)...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	if err := eachRow(rows, func(r *row) { num := r.int(); found[ledger.Ref{Tenant: r.text(), ID: r.text()}] = num }); err != nil {
+		return err
+	}
+	if len(found) < len(strange) {
+		return engine.ErrConflict
+	}
+	for i, a := range w.changes.Ledger.Accounts {
+		if num, ok := found[a.Ref]; ok {
+			w.nums[i] = num
+		}
+	}
+	return nil
+}
+
+// byNum are the positions of the accounts in the order of their numbers: of those that are
+// new, or of the others.
+func (w *writing) byNum(opened bool) (at []int) {
+	for i, a := range w.changes.Ledger.Accounts {
+		if (a.Version == 1) == opened {
+			at = append(at, i)
+		}
+	}
+	slices.SortFunc(at, func(i, j int) int { return int(w.nums[i] - w.nums[j]) })
+	return at
+}
+
+func (w *writing) balances(at []int) *columns {
+	var c columns
+	for _, i := range at {
+		a := w.changes.Ledger.Accounts[i]
+		c.next().int(w.nums[i]).int(a.Balance.Posted).int(a.Balance.Outgoing).int(a.Balance.Incoming).int(a.Entries).int(a.LastEntry).int(a.Version)
+	}
+	return &c
+}
+
+func (w *writing) fenceBalances() {
+	c := w.balances(w.byNum(false))
+	w.put(fenceBalances, c, c.rows)
+}
+
+var (
+	fenceBalances  = balancesTable.fence()
+	updateBalances = balancesTable.update()
+	insertBalances = balancesTable.insert()
+	insertAccounts = accountsTable.insert()
+)
+
+const updateAccounts = `UPDATE accounts t SET min_balance = r.min_balance, closed = r.closed, metadata = r.metadata
+	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) r(num, min_balance, closed, metadata) WHERE t.num = r.num`
+
+// openAccounts makes accounts in the order of their names, since two commits may open the
+// same.
+func (w *writing) openAccounts() {
+	at := w.byNum(true)
+	slices.SortFunc(at, func(i, j int) int {
+		return compareRefs(w.changes.Ledger.Accounts[i].Ref, w.changes.Ledger.Accounts[j].Ref)
+	})
+	var c columns
+	for _, i := range at {
+		a := w.changes.Ledger.Accounts[i]
+		c.next().int(w.nums[i]).text(a.Tenant).text(a.ID).text(string(a.Currency)).intOrNull(a.Floor.Minor, a.Floor.None).
+			bool(a.Closed).metadata(a.Metadata).time(a.CreatedAt)
+	}
+	w.put(insertAccounts, &c)
+}
+
+// writeBalances writes balances, and what else has changed of accounts.
+func (w *writing) writeBalances() {
+	opened, changed := w.byNum(true), w.byNum(false)
+	w.put(insertBalances, w.balances(opened))
+	w.put(updateBalances, w.balances(changed))
+	var c columns
+	for _, i := range changed {
+		a := w.changes.Ledger.Accounts[i]
+		if is, ok := w.store.known.get(a.Ref); !ok || !is.same(a) {
+			c.next().int(w.nums[i]).intOrNull(a.Floor.Minor, a.Floor.None).bool(a.Closed).metadata(a.Metadata)
+		}
+	}
+	w.put(updateAccounts, &c)
+}
