@@ -102,3 +102,32 @@ func fixture(t testing.TB) contract.Fixture {
 
 func TestContract(t *testing.T)  { contract.TestEngineStore(t, fixture(t)) }
 func TestHistories(t *testing.T) { contract.TestHistories(t, contract.Memory(), fixture(t)) }
+
+// query reads a number.
+func query(t testing.TB, url, sql string) (n int64) {
+	t.Helper()
+	c, err := pgx.Connect(context.Background(), url)
+	if err == nil {
+		err = c.QueryRow(context.Background(), sql).Scan(&n)
+		c.Close(context.Background())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func mustClose(t testing.TB, s place) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func migrateAt(t testing.TB, url string) string {
+	t.Helper()
+	if err := postgres.Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	return url
+}

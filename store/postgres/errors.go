@@ -27,9 +27,9 @@ func (e *ServerError) Error() string {
 
 // SQLSTATEs that mean something here.
 const (
-	codeFence        = "OP001" // of our function fence
-	codeEpoch        = "OP002" // of fence_epoch
-	codeUnique       = "23505"
+	codeFence     = "OP001" // of our function fence
+	codeEpoch     = "OP002" // of fence_epoch
+	codeUnique    = "23505"
 	codeSerialize = "40001" // a row has moved to the table of another day
 	codeDeadlock  = "40P01"
 )

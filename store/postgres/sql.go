@@ -83,12 +83,3 @@ func (t table) match() string {
 	}
 	return strings.Join(is, " AND ")
 }
-
-// named selects the rows with the names that are given, which are texts.
-func (t table) named(columns, from string) string {
-	return "SELECT " + columns + " FROM " + namesOf(t.key) + " JOIN " + from + " ON " + t.match()
-}
-
-func namesOf(key int) string {
-	return [...]string{2: "unnest($1::text[], $2::text[])", 3: "unnest($1::text[], $2::text[], $3::text[])"}[key]
-}
