@@ -31,6 +31,7 @@ var layout = map[string][]string{
 
 	// edges
 	"store/sqlite":       {"access", "audit", "engine", "internal/id", "ledger", "money", "once", "outbox", "pay"},
+	"store/postgres":     {"access", "audit", "engine", "internal/id", "ledger", "money", "once", "outbox", "pay"},
 	"store/sqlkeys":      {"once"},
 	"store/pebble":       {"once"},
 	"store/redis":        {"once"},
@@ -39,12 +40,6 @@ var layout = map[string][]string{
 	"internal/telemetry": {},
 	"promonce":           {"internal/telemetry", "once"},
 	"otelonce":           {"internal/telemetry", "once"},
-	"store/sqlite":    {"access", "audit", "engine", "internal/id", "ledger", "money", "once", "outbox", "pay"},
-	"store/postgres":  {"access", "audit", "engine", "internal/id", "ledger", "money", "once", "outbox", "pay"},
-	"store/sqlkeys":   {"once"},
-	"store/redis":     {"once"},
-	"gateway":         {"pay"},
-	"gateway/sandbox": {"gateway", "internal/id", "internal/jcs", "money", "pay", "webhook"},
 
 	// faces, and what they have in common
 	"internal/keyform": {"once"},
