@@ -119,8 +119,10 @@ type Lineage interface {
 	// Forgot returns the time, by the store's clock, before which commits may be
 	// missing: not before that of the last one that any process made in the past that
 	// was lost. It is zero if none can be, or if an operator has since said that the
-	// store and the gateways agree. It is durable: every process that shares the store
-	// is told the same, before it is given a row of the new past.
+	// store and the gateways agree. It is durable, and the same for every process, for as
+	// long as the store is open: a store that was opened in one past loads and commits
+	// nothing in another, with an ErrNotCommitted. Its process has to open it anew, since
+	// requests that it has taken in were told of the old past.
 	Forgot(ctx context.Context) (time.Time, error)
 }
 

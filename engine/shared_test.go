@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/oncepay/oncepay/audit"
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/pay"
 )
 
@@ -356,4 +358,36 @@ func (m *meeting) Commit(ctx context.Context, c *engine.Changes) error {
 		m.lost++
 	}
 	return err
+}
+
+// Every process expires what is due, and the same at the same time: each hold is
+// released once.
+func TestEveryProcessKeepsTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(day))
+		s := newShared(t)
+		all := replicas(t, &replica{shared: s}, &replica{shared: s}, &replica{shared: s})
+		var holds []*ledger.Transfer
+		for i := range 40 {
+			holds = append(holds, transfer(t, s.Memory, all[0].Do(t.Context(), holdFor(fmt.Sprint(i), 30*time.Second))))
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for _, e := range all {
+			wg.Go(func() { e.Keep(ctx, s, engine.UpkeepConfig{Log: slog.New(slog.DiscardHandler)}) })
+		}
+		time.Sleep(40 * time.Second)
+		for _, h := range holds {
+			if got, _ := s.Transfer(t.Context(), h.Ref); got.Status != ledger.Expired {
+				t.Errorf("%s is %s", h.ID, got.Status)
+			}
+		}
+		if a, _ := s.Account(t.Context(), ledger.Ref{Tenant: "acme", ID: "a"}); a.Balance.Outgoing != 0 || a.Entries != 80 {
+			t.Errorf("the account is %+v", a)
+		}
+		wantInOrder(t, s.Memory)
+		stop()
+		wg.Wait()
+		closeAll(t, all)
+	})
 }
