@@ -57,7 +57,7 @@ var layout = map[string][]string{
 	"examples/shop":   {"httponce", "once", "store/sqlkeys"},
 	"examples/worker": {"once", "store/sqlkeys"},
 
-	"cmd/oncepay": {"access", "audit", "bench", "demo", "engine", "gateway", "gateway/sandbox", "internal/card", "internal/id", "internal/jcs", "ledger", "money", "once", "pay", "processor", "sim", "store/sqlite", "web"},
+	"cmd/oncepay": {"access", "audit", "bench", "demo", "engine", "gateway", "gateway/sandbox", "internal/card", "internal/id", "internal/jcs", "ledger", "money", "once", "pay", "processor", "sim", "store/postgres", "store/sqlite", "web"},
 }
 
 // core rooms compile the standard library and nothing else.

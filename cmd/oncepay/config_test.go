@@ -163,7 +163,7 @@ func TestWhatAConfigurationRefuses(t *testing.T) {
 		"a URL as an address":              {args: []string{"--addr=http://localhost:80"}, want: "is not HOST:PORT"},
 		"a store of another kind":          {args: []string{"--store=mysql:x"}, want: `store: "mysql:x" from flag --store is not sqlite:PATH`},
 		"a store without a path":           {args: []string{"--store=sqlite:"}, want: "is not sqlite:PATH"},
-		"a password is not shown":          {args: []string{"--store=postgres://me:se:c@ret@db/x"}, want: `"postgres://me:…@db/x"`},
+		"a password is not shown":          {args: []string{"--store=mysql://me:se:c@ret@db/x"}, want: `"mysql://me:…@db/x"`},
 		"a bool in other words":            {file: "dev: yes", want: `dev: "yes" from file oncepay.yaml is not true or false`},
 		"a duration without a unit":        {args: []string{"--drain=5"}, want: `drain: "5"`},
 		"a negative duration":              {args: []string{"--drain=-5s"}, want: `drain: "-5s"`},

@@ -118,7 +118,41 @@ func openTeller(ctx context.Context, at place, log *slog.Logger) (teller, func()
 	case err != nil:
 		return nil, nil, err
 	}
-	executor := engine.New(store, engine.Config{Since: store.Since(), Seed: id.Seed(), Render: web.RenderPayment})
+	shared := at.owned() == ""
+	executor := engine.New(store, engine.Config{
+		Since: store.Since(), Seed: id.Seed(), Render: web.RenderPayment, Shared: shared,
+		Act: func(*pay.Order) {}, // whoever knows the gateway finds what is due
+	})
 	done := func() error { return errors.Join(executor.Close(context.WithoutCancel(ctx)), store.Close()) }
-	return &desk{store: store, executor: executor, log: log}, done, nil
+	d := &desk{store: store, executor: executor, log: log}
+	if shared {
+		d.gateways = elsewhere{d}
+	}
+	return d, done, nil
+}
+
+// elsewhere are the gateways that servers know which share the store: they are left word
+// to ask.
+type elsewhere struct{ *desk }
+
+// Check returns when a server has written down what it was told.
+func (e elsewhere) Check(ctx context.Context, ref pay.Ref) error {
+	m, err := e.store.Payment(ctx, ref)
+	if err != nil || m == nil {
+		return errors.Join(err, noSuchPayment(ref.ID))
+	}
+	anybody := pay.House{Gateways: map[string]pay.Terms{m.Gateway: {Contract: pay.Contract{Lookup: true}}}} // whether it can be asked, they know
+	o := e.executor.Do(ctx, &engine.Job{Tenant: ref.Tenant, Payment: pay.AskGateway{Ref: ref, House: anybody}})
+	switch {
+	case o.Err != nil:
+		return o.Err
+	case !o.Interim:
+		return refused(o.Answer.Status, o.Answer.Body)
+	}
+	select {
+	case <-o.Changed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

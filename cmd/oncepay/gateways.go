@@ -13,6 +13,8 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/oncepay/oncepay/gateway"
@@ -65,6 +67,9 @@ func openGateways(cfg config, books string, secret []byte, self net.Addr, log *s
 // openInside runs a sandbox in this process, with its books there. It
 // is called over HTTP all the same, on an address of its own.
 func (g *gatewayRow) openInside(cfg config, books string, self net.Addr, log *slog.Logger) (at string, err error) {
+	if err := os.MkdirAll(filepath.Dir(books), 0o700); err != nil {
+		return "", fmt.Errorf("the sandbox gateway: %w", err)
+	}
 	gw, err := openSandbox(sandbox.Config{
 		Books: books, Hostile: cfg.hostile, BaseURL: reachable(self), Log: log,
 	})

@@ -32,7 +32,7 @@ func keys() []key {
 		row("addr", "127.0.0.1:8080", address, func(c *config) *string { return &c.addr },
 			"where to listen; loopback until you decide otherwise"),
 		row("store", "sqlite:./oncepay-data/oncepay.db", storeURL, func(c *config) *string { return &c.store },
-			"where money and keys are kept: one file that one process owns"),
+			"where money and keys are kept: one file that one process owns, or a PostgreSQL database that any number share"),
 		row("dev", "false", boolean, func(c *config) *bool { return &c.dev },
 			"to try things out: accepts the API key sk_dev, which everybody knows, and so listens on loopback only"),
 		row("sandbox", "", gatewayURL, func(c *config) *string { return &c.sandbox },

@@ -30,7 +30,7 @@ var (
 	}
 	storeURL = kind[string]{
 		name:  "url",
-		want:  "sqlite:PATH, such as sqlite:./oncepay-data/oncepay.db",
+		want:  "sqlite:PATH or postgres://USER@HOST/DATABASE, such as sqlite:./oncepay-data/oncepay.db",
 		parse: parseStore,
 		show:  func(s string) any { return withoutPassword(s) },
 	}
@@ -185,8 +185,11 @@ func parseAddress(s string) (string, bool) {
 }
 
 func parseStore(s string) (string, bool) {
-	path, ok := strings.CutPrefix(s, "sqlite:")
-	return s, ok && path != ""
+	if path, ok := strings.CutPrefix(s, "sqlite:"); ok {
+		return s, path != ""
+	}
+	u, err := url.Parse(s)
+	return s, err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql")
 }
 
 // parseGatewayURL reads a URL without a path; the empty text is none.

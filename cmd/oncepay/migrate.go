@@ -11,7 +11,8 @@ func migrateCommand(p *program) *cobra.Command {
 		Use:   "migrate",
 		Short: "Make a store, or bring an older one to this version",
 		Long: `Make a store, or bring an older one to this version. Only forward: an older version of oncepay refuses
-the store afterwards. "oncepay serve" does the same when it starts.`,
+to start on it afterwards. An embedded store is brought up to date by "oncepay serve" as well; one on PostgreSQL by this
+command alone, while processes of the version before go on.`,
 	}
 	settings := p.settings(cmd, "store")
 	asJSON := jsonFlag(cmd)
@@ -24,9 +25,9 @@ the store afterwards. "oncepay serve" does the same when it starts.`,
 			return err
 		}
 		if *asJSON {
-			return p.printJSON(map[string]any{"store": c.store, "up_to_date": true})
+			return p.printJSON(map[string]any{"store": withoutPassword(c.store), "up_to_date": true})
 		}
-		_, err = fmt.Fprintf(p.stdout, "%s is up to date\n", c.store)
+		_, err = fmt.Fprintf(p.stdout, "%s is up to date\n", withoutPassword(c.store))
 		return err
 	}
 	return cmd

@@ -42,12 +42,8 @@ type server struct {
 }
 
 // serve answers until ctx ends, then drains.
-func serve(ctx context.Context, p *program, cfg config) error {
+func serve(ctx context.Context, p *program, cfg config) (err error) {
 	s := &server{cfg: cfg, log: newLogger(p.stderr, cfg.log)}
-	at, err := placeOf(cfg.store)
-	if err != nil {
-		return err
-	}
 	if m := cfg.limits.memory; m > 0 && !slices.ContainsFunc(p.env, func(v string) bool { return strings.HasPrefix(v, "GOMEMLIMIT=") }) {
 		debug.SetMemoryLimit(m)
 	}
@@ -55,13 +51,13 @@ func serve(ctx context.Context, p *program, cfg config) error {
 		return fmt.Errorf("addr: %w", err)
 	}
 	defer s.listener.Close()
-	if err := s.start(ctx, at); err != nil {
+	if err := s.start(ctx, placeOf(cfg.store)); err != nil {
 		return err
 	}
 	if cfg.dev {
 		s.log.Warn("this is for development: the API key sk_dev, which everybody knows, may do everything as tenant dev")
 	}
-	if _, err := fmt.Fprintf(p.stdout, "oncepay is ready on http://%s (store %s)\n", s.listener.Addr(), cfg.store); err != nil {
+	if _, err := fmt.Fprintf(p.stdout, "oncepay is ready on http://%s (store %s)\n", s.listener.Addr(), withoutPassword(cfg.store)); err != nil {
 		return errors.Join(err, s.close(context.WithoutCancel(ctx)))
 	}
 	return s.answer(ctx)
@@ -98,6 +94,7 @@ func (s *server) openExecutor() error {
 	s.executor = engine.New(s.store, engine.Config{
 		Rules: s.rules, Since: s.store.Since(), Seed: id.Seed(), OnCommit: hook, Render: web.RenderPayment, Act: s.processor.Act,
 		MaxQueue: s.cfg.limits.queue, MaxTenantQueue: s.cfg.limits.tenantQueue, MaxWaiters: s.cfg.limits.waitersPerKey,
+		Shared: s.at.owned() == "",
 	})
 	s.processor.Start(s.executor)
 	return nil

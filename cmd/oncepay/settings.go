@@ -57,8 +57,7 @@ func (s settings) loadStore() (c config, at place, err error) {
 	if c, err = s.load(); err != nil {
 		return c, nil, err
 	}
-	at, err = placeOf(c.store)
-	return c, at, err
+	return c, placeOf(c.store), nil
 }
 
 // rawValue is a flag's value as it was typed. It is read with all the others,

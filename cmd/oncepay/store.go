@@ -82,15 +82,11 @@ type snapshot interface {
 }
 
 // placeOf is the place that a store's URL names.
-func placeOf(url string) (place, error) {
-	path, ok := strings.CutPrefix(url, "sqlite:")
-	switch {
-	case !ok:
-		return nil, usagef("store: %q is no URL of a store: this version has sqlite:PATH", url)
-	case path == "":
-		return nil, usagef("store: %q names no file: write sqlite:PATH", url)
+func placeOf(url string) place {
+	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		return embedded(path)
 	}
-	return embedded(path), nil
+	return database(url)
 }
 
 // embedded is a file, by its path: one process owns it.
