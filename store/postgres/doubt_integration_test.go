@@ -95,12 +95,11 @@ func (d *doubt) judge(after int, err error, there bool) string {
 // A commit that reaches the server after a load has said that it is not there is refused.
 func TestACommitThatIsLateIsRefused(t *testing.T) {
 	d := newDoubt(t)
-	warm(d)
 	c, err := d.teller.decide(move(0, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	held := d.arm(&cut{hold: make(chan struct{})})
+	held := d.arm(&cut{hold: make(chan struct{}), of: binds})
 	if err := d.s.Commit(t.Context(), c); err == nil || errors.Is(err, engine.ErrNotCommitted) {
 		t.Fatalf("a commit that is on its way is %v, want an unknown one", err)
 	}
@@ -108,7 +107,7 @@ func TestACommitThatIsLateIsRefused(t *testing.T) {
 		t.Fatal("it is there, and never reached the server")
 	}
 	close(held.hold)
-	gone(t, d.url, 0)
+	waitFor(t, d.url, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%fence_epoch%' AND state = 'idle'", 1)
 	if isThere(t, d.s, c) || isThere(t, d.plain, c) {
 		t.Error("it is there, after a load said that it is not")
 	}
@@ -118,12 +117,11 @@ func TestACommitThatIsLateIsRefused(t *testing.T) {
 // A load waits for a commit that the server is still at.
 func TestALoadWaitsForACommitInDoubt(t *testing.T) {
 	d := newDoubt(t)
-	warm(d)
 	c, err := d.teller.decide(move(0, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	held := d.arm(&cut{hold: make(chan struct{}), after: messages(d) - 1}) // all but the last: Sync
+	held := d.arm(&cut{hold: make(chan struct{}), of: syncs})
 	if err := d.s.Commit(t.Context(), c); err == nil || errors.Is(err, engine.ErrNotCommitted) {
 		t.Fatalf("a commit that is on its way is %v, want an unknown one", err)
 	}
@@ -136,29 +134,6 @@ func TestALoadWaitsForACommitInDoubt(t *testing.T) {
 	}
 }
 
-// warm has what is to be measured prepared.
-func warm(d *doubt) {
-	for range 3 {
-		d.teller.mustDo(d.T, move(0, 1))
-	}
-}
-
-// messages is how many messages a commit sends.
-func messages(d *doubt) int {
-	d.Helper()
-	const many = 1 << 20
-	c, err := d.teller.decide(move(0, 1))
-	if err != nil {
-		d.Fatal(err)
-	}
-	counted := d.arm(&cut{after: many})
-	if err := d.s.Commit(context.Background(), c); err != nil {
-		d.Fatal(err)
-	}
-	d.disarm()
-	return many - counted.after
-}
-
 // waitFor waits until a query says a number.
 func waitFor(t *testing.T, url, sql string, want int64) {
 	t.Helper()
@@ -167,12 +142,6 @@ func waitFor(t *testing.T, url, sql string, want int64) {
 			t.Fatalf("%s: it is %d, want %d", sql, query(t, url, sql), want)
 		}
 	}
-}
-
-// gone waits until nobody works on the database but so many.
-func gone(t *testing.T, url string, others int64) {
-	t.Helper()
-	waitFor(t, url, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'", others)
 }
 
 // A backend that an administrator ends in the middle of commits leaves no answer that is not

@@ -25,11 +25,11 @@ type proxy struct {
 type cut struct {
 	server bool // of those that the server sends
 	after  int
+	of     byte // if it is there: of the messages of this type; of Syncs those that end what was executed
 
-	// hold, if it is there, has the message and all behind it reach the server after all,
-	// when it is closed: the client is gone by then.
+	// hold, if it is there, has the message and those up to the next Sync reach the server
+	// after all, when it is closed: the client is gone by then.
 	hold chan struct{}
-	done chan struct{} // closed when it was cut
 }
 
 // before has a proxy before the server of a URL, and returns the URL that leads through it.
@@ -63,7 +63,6 @@ func (p *proxy) serve() {
 
 // arm has the next so manieth message cut.
 func (p *proxy) arm(c *cut) *cut {
-	c.done = make(chan struct{})
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cut = c
@@ -79,12 +78,12 @@ func (p *proxy) disarm() bool {
 	return c == nil
 }
 
-// hit counts a message, and says whether it is cut.
-func (p *proxy) hit(server bool) *cut {
+// hit counts a message, and says whether it is cut. last is the one before.
+func (p *proxy) hit(server bool, last, message []byte) *cut {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.cut
-	if c == nil || c.server != server {
+	if c == nil || c.server != server || c.of != 0 && c.of != message[0] || c.of == syncs && last[0] != 'E' {
 		return nil
 	}
 	if c.after--; c.after >= 0 {
@@ -94,7 +93,8 @@ func (p *proxy) hit(server bool) *cut {
 	return c
 }
 
-// pump passes messages on. A client's first has no type.
+// pump passes messages on. A client's first has no type; one that asks to cancel what another
+// connection does gets lost.
 func (p *proxy) pump(from, to, client net.Conn, server bool) {
 	defer from.Close()
 	defer to.Close()
@@ -102,25 +102,45 @@ func (p *proxy) pump(from, to, client net.Conn, server bool) {
 	if server {
 		head = 5
 	}
+	last := []byte{0}
 	for {
 		message, err := read(from, head)
-		if err != nil {
+		if err != nil || head == 4 && len(message) == cancelLen {
 			return
 		}
 		head = 5
-		if c := p.hit(server); c != nil {
-			close(c.done)
+		if c := p.hit(server, last, message); c != nil {
+			for c.hold != nil && message[len(message)-syncLen] != syncs { // all of it has left the client
+				more, err := read(from, head)
+				if err != nil {
+					return
+				}
+				message = append(message, more...)
+			}
 			client.Close()
 			if c.hold == nil {
 				return
 			}
 			<-c.hold
 		}
+		last = message
 		if _, err := to.Write(message); err != nil {
+			io.Copy(io.Discard, from) // who was to have it is gone, and whoever sends does not know yet
 			return
 		}
 	}
 }
+
+const (
+	cancelLen = 16
+	syncLen   = 5
+)
+
+// Types of messages that clients send.
+const (
+	binds = 'B' // begins a statement
+	syncs = 'S' // ends a transaction
+)
 
 func read(from io.Reader, head int) ([]byte, error) {
 	message := make([]byte, head)
