@@ -14,7 +14,8 @@ import (
 // proxy stands before a server, and cuts connections at a message of its choice.
 type proxy struct {
 	net.Listener
-	to string
+	to   string
+	over chan struct{} // closed when the test is
 
 	mu  sync.Mutex
 	cut *cut
@@ -39,8 +40,8 @@ func before(t *testing.T, url, addr string) (*proxy, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{Listener: l, to: addr}
-	t.Cleanup(func() { l.Close() })
+	p := &proxy{Listener: l, to: addr, over: make(chan struct{})}
+	t.Cleanup(func() { l.Close(); close(p.over) })
 	go p.serve()
 	return p, strings.Replace(url, addr, l.Addr().String(), 1)
 }
@@ -122,6 +123,9 @@ func (p *proxy) pump(from, to, client net.Conn, server bool) {
 				return
 			}
 			<-c.hold
+			to.Write(message)
+			<-p.over // the server's session goes on: its answer is nobody's
+			return
 		}
 		last = message
 		if _, err := to.Write(message); err != nil {
