@@ -174,3 +174,10 @@ func inOrder(tb testing.TB, s *postgres.Store) audit.Report {
 	}
 	return report
 }
+
+func keysOf(c *engine.Changes) (keys []once.Key) {
+	for _, r := range c.Keys {
+		keys = append(keys, r.Key)
+	}
+	return keys
+}

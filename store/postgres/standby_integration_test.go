@@ -1,0 +1,90 @@
+//go:build integration
+
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/pgtest"
+	"github.com/oncepay/oncepay/store/postgres"
+)
+
+// pair is a server and its standby.
+func pair(t *testing.T) (primary, standby *pgtest.Server) {
+	t.Helper()
+	primary = pgtest.Start(t, "wal_level=replica")
+	return primary, primary.Clone(t, []string{"-R", "-X", "stream"})
+}
+
+// A commit whose wait for the standby was cancelled is not reported, though the server says
+// that all is well; and no load tells of it before it is on the standby.
+func TestACommitThatIsNotReplicatedIsNotReported(t *testing.T) {
+	primary, standby := pair(t)
+	url := migrateAt(t, primary.URL("postgres"))
+	s := openAt(t, url)
+	openAccounts(t, s.Store, 2)
+	teller := newTeller(s.Store, "k")
+	c, err := teller.decide(move(0, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	primary.SQL(t, "postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'")
+	primary.SQL(t, "postgres", "SELECT pg_reload_conf()")
+	waitFor(t, url, "SELECT (current_setting('synchronous_standby_names') = '*')::int", 1)
+	standby.Stop()
+	told := make(chan error)
+	go func() { told <- s.Commit(context.Background(), c) }()
+	const waiting = " FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+	waitFor(t, url, "SELECT count(*)"+waiting, 1)
+	run(t, url, "SELECT pg_cancel_backend(pid)"+waiting)
+	if err := <-told; err == nil || errors.Is(err, engine.ErrNotCommitted) {
+		t.Fatalf("it is %v, want an unknown one", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if rows, err := s.Load(ctx, engine.Need{Keys: keysOf(c)}); err == nil {
+		t.Fatalf("a load tells of %d keys, and nothing is on the standby", len(rows.Keys))
+	}
+	standby.Restart(t)
+	if !isThere(t, s, c) {
+		t.Fatal("it is not there")
+	}
+	primary.Crash()
+	standby.Promote(t)
+	standby.SQL(t, "postgres", "ALTER SYSTEM SET synchronous_standby_names = ''")
+	standby.SQL(t, "postgres", "SELECT pg_reload_conf()")
+	if !isThere(t, openAt(t, standby.URL("postgres")), c) {
+		t.Error("a load told of it, and the standby does not have it")
+	}
+}
+
+// A standby is no place for a store, and one that was promoted tells another history.
+func TestAPromotedStandbyHasAnotherLineage(t *testing.T) {
+	primary, standby := pair(t)
+	url := migrateAt(t, primary.URL("postgres"))
+	run(t, url, "CREATE ROLE ordinary LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO ordinary; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO ordinary")
+	s := openAt(t, strings.Replace(url, "postgres@", "ordinary@", 1))
+	before, err := s.Lineage(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	openAccounts(t, s.Store, 2)
+	after, err := s.Lineage(t.Context())
+	if err != nil || after.Position <= before.Position || after.System != before.System || after.Timeline != before.Timeline {
+		t.Errorf("before a commit it is %+v, after it %+v (%v)", before, after, err)
+	}
+	if _, err := postgres.Open(t.Context(), postgres.Config{URL: standby.URL("postgres"), Log: quiet}); err == nil {
+		t.Error("a standby is opened")
+	}
+	primary.Stop()
+	standby.Promote(t)
+	promoted, err := openAt(t, standby.URL("postgres")).Lineage(t.Context())
+	if err != nil || promoted.System != after.System || promoted.Timeline != after.Timeline+1 {
+		t.Errorf("before the promotion it is %+v, after it %+v (%v)", after, promoted, err)
+	}
+}
