@@ -33,6 +33,8 @@ var layout = map[string][]string{
 	"store/sqlite":       {"access", "audit", "engine", "internal/id", "ledger", "money", "once", "outbox", "pay"},
 	"store/postgres":     {"access", "audit", "engine", "internal/id", "ledger", "money", "once", "outbox", "pay"},
 	"store/sqlkeys":      {"once"},
+	"internal/pgrows":    {"once"},
+	"store/pgkeys":       {"internal/pgrows", "once"},
 	"store/pebble":       {"once"},
 	"store/redis":        {"once"},
 	"gateway":            {"pay"},
