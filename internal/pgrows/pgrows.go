@@ -171,7 +171,7 @@ func writing(prefix string, slot int) (insert, update, complete string) {
 	kept := ""
 	if slot < Slots {
 		kept = fmt.Sprintf(`, kept AS (INSERT INTO %sanswers_%d (tenant, id, version, expires_at, header, body)
-			SELECT $1, $2, $3, coalesce($11, 'infinity'), $%d::json, $%d::bytea WHERE EXISTS (SELECT FROM won)
+			SELECT $1::text, $2::text, $3::bigint, coalesce($11::timestamptz, 'infinity'), $%d::json, $%d::bytea WHERE EXISTS (SELECT FROM won)
 			ON CONFLICT (tenant, id, version) DO UPDATE SET expires_at = excluded.expires_at, header = excluded.header, body = excluded.body)`,
 			prefix, slot, n+1, n+2)
 		n += 2
