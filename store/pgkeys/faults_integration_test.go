@@ -93,15 +93,15 @@ func TestACutConnectionAtEveryMessage(t *testing.T) {
 // it came to that, and what the caller was told.
 func cutAt(t *testing.T, watcher *shop, url string, answers bool, n int) (cut bool, told error) {
 	t.Helper()
-	var armed atomic.Bool
+	var armed, isCut atomic.Bool
 	seen := 0
 	s := newShop(t, openPool(t, startProxy(t, url, func(m message) bool {
-		if cut || !armed.Load() || m.answer != answers {
+		if isCut.Load() || !armed.Load() || m.answer != answers {
 			return true
 		}
 		seen++
-		cut = seen == n
-		return !cut
+		isCut.Store(seen == n)
+		return seen != n
 	}), func(c *pgxpool.Config) { c.MaxConns = 1 }), pgkeys.Config{})
 	item := fmt.Sprintf("tea-%t-%d", answers, n)
 	if _, err := s.buy(t.Context(), "warm-"+item, "warm", nil); err != nil {
@@ -116,7 +116,7 @@ func cutAt(t *testing.T, watcher *shop, url string, answers bool, n int) (cut bo
 	if got := watcher.wantSold(t, item, item); told == nil && got != number {
 		t.Errorf("cut at %d: it was told %d, and then %d", n, number, got)
 	}
-	return cut, told
+	return isCut.Load(), told
 }
 
 // While nobody knows whether a transaction will still be committed, its key is busy; when
