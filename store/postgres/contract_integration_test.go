@@ -13,6 +13,7 @@ import (
 
 	"github.com/oncepay/oncepay/audit"
 	"github.com/oncepay/oncepay/contract"
+	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/internal/pgtest"
 	"github.com/oncepay/oncepay/store/postgres"
 )
@@ -100,7 +101,18 @@ func fixture(t testing.TB) contract.Fixture {
 	}
 }
 
-func TestContract(t *testing.T)  { contract.TestEngineStore(t, fixture(t)) }
+func TestContract(t *testing.T) { contract.TestEngineStore(t, fixture(t)) }
+func TestShared(t *testing.T) {
+	places := apart(t)
+	contract.TestSharedStore(t, func(t testing.TB, processes int) (stores []engine.Store) {
+		url := places.migrated(t)
+		for range processes {
+			stores = append(stores, openAt(t, url))
+		}
+		return stores
+	})
+}
+
 func TestHistories(t *testing.T) { contract.TestHistories(t, contract.Memory(), fixture(t)) }
 
 // query reads a number.

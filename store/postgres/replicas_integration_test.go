@@ -16,17 +16,20 @@ import (
 	"github.com/oncepay/oncepay/once"
 )
 
-// Two replicas work on the same accounts, which their batches name in all orders. Whoever
+// Replicas work on the same accounts, which their batches name in all orders. Whoever
 // loses a race is told so at once: a deadlock would be told of after a second.
 func TestReplicasDoNotDeadlock(t *testing.T) {
 	url := apart(t).migrated(t)
-	stores := []place{openAt(t, url), openAt(t, url)}
-	const accounts, tellers, batches, size = 8, 6, 15, 6
+	const accounts, tellers, batches, size = 12, 5, 20, 8
+	var stores []place // one each: a store's own commits wait for each other
+	for range tellers {
+		stores = append(stores, openAt(t, url))
+	}
 	openAccounts(t, stores[0].Store, accounts)
 	var wg sync.WaitGroup
 	for i := range tellers {
 		wg.Go(func() {
-			teller, luck := newTeller(stores[i%2].Store, fmt.Sprint("teller ", i)), rand.New(rand.NewPCG(uint64(i), 1))
+			teller, luck := newTeller(stores[i].Store, fmt.Sprint("teller ", i)), rand.New(rand.NewPCG(uint64(i), 1))
 			for range batches {
 				var commands []ledger.Command
 				for range size {
@@ -43,8 +46,9 @@ func TestReplicasDoNotDeadlock(t *testing.T) {
 	if report := inOrder(t, stores[1].Store); report.Rows.Transfers != tellers*batches*size {
 		t.Errorf("there are %d transfers, want %d", report.Rows.Transfers, tellers*batches*size)
 	}
-	mustClose(t, stores[0]) // sessions that end tell what they saw
-	mustClose(t, stores[1])
+	for _, s := range stores { // sessions that end tell what they saw
+		mustClose(t, s)
+	}
 	if n := query(t, url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"); n != 0 {
 		t.Errorf("there were %d deadlocks", n)
 	}
@@ -80,6 +84,27 @@ func TestKeysAreMadeOnceAroundMidnight(t *testing.T) {
 	inOrder(t, one.Store)
 	if n := query(t, url, "SELECT count(*) FROM keys"); n != 5*30 {
 		t.Errorf("there are %d keys, want %d", n, 5*30)
+	}
+}
+
+// While a key is being made on one side of midnight, who makes it on the other waits, and
+// who makes another on the same side does not.
+func TestMidnightIsWaitedFor(t *testing.T) {
+	d := newDoubt(t)
+	midnight := time.Now().UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
+	held := d.arm(&cut{hold: make(chan struct{}), of: syncs})
+	if err := d.s.Commit(t.Context(), made("k", midnight.Add(-1))); err == nil || errors.Is(err, engine.ErrNotCommitted) {
+		t.Fatalf("a commit that is on its way is %v, want an unknown one", err)
+	}
+	if err := d.plain.Commit(t.Context(), made("l", midnight.Add(-2))); err != nil {
+		t.Fatalf("another key of the day: %v", err)
+	}
+	told := make(chan error)
+	go func() { told <- d.plain.Commit(context.Background(), made("k", midnight)) }()
+	waitFor(t, d.url, "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())", 1)
+	close(held.hold)
+	if err := <-told; !errors.Is(err, engine.ErrConflict) {
+		t.Errorf("the key of the other day is made: %v", err)
 	}
 }
 
