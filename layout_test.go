@@ -56,6 +56,7 @@ var layout = map[string][]string{
 	"bench":           {},
 	"demo":            {},
 
+	"examples/rpc":    {"grpconce", "once", "store/pebble"},
 	"examples/shop":   {"httponce", "once", "store/sqlkeys"},
 	"examples/worker": {"once", "store/sqlkeys"},
 
