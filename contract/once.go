@@ -152,6 +152,7 @@ func (d *drawer) extremes() (all []once.Record) {
 	for _, header := range [][]once.Field{
 		{{Name: "Set-Cookie", Value: "a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT"}, {Name: "Set-Cookie", Value: "b=2"}},
 		{{Name: "B", Value: "second"}, {Name: "A", Value: "first"}, {Name: "B", Value: "again"}}, {{Name: "Empty", Value: ""}},
+		{{Name: "Latin-1", Value: "caf\xe9"}, {Name: "Bytes", Value: "\x01\xff"}}, // a header's value need not be UTF-8 (RFC 9110, section 5.5)
 	} {
 		answered(func(a *once.Answer) { a.Header = header })
 	}

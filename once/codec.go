@@ -1,10 +1,13 @@
 package once
 
 import (
+	"cmp"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 )
 
 // format numbers the way a record is written as bytes. It is the first byte, so
@@ -60,6 +63,31 @@ func (r *Record) UnmarshalBinary(b []byte) error {
 		*r = Record{}
 		return fmt.Errorf("%w: it is cut off, or has bytes behind it", ErrFormat)
 	}
+	return nil
+}
+
+// fieldJSON is a Field as JSON, which has no other texts than UTF-8: any other value is
+// Bytes there.
+type fieldJSON struct {
+	Name, Value string
+	Bytes       []byte `json:",omitempty"`
+}
+
+// MarshalJSON is json.Marshaler's.
+func (f Field) MarshalJSON() ([]byte, error) {
+	if utf8.ValidString(f.Value) {
+		return json.Marshal(fieldJSON{Name: f.Name, Value: f.Value})
+	}
+	return json.Marshal(fieldJSON{Name: f.Name, Bytes: []byte(f.Value)})
+}
+
+// UnmarshalJSON is json.Unmarshaler's.
+func (f *Field) UnmarshalJSON(text []byte) error {
+	var kept fieldJSON
+	if err := json.Unmarshal(text, &kept); err != nil {
+		return err
+	}
+	f.Name, f.Value = kept.Name, cmp.Or(string(kept.Bytes), kept.Value)
 	return nil
 }
 

@@ -95,7 +95,8 @@ type Answer struct {
 	Seal    string  // id of the [Secret] that Header and Body are encrypted with, both in Body; "" if they are not
 }
 
-// Field is one header line of an Answer.
+// Field is one header line of an Answer. As JSON it is what it was, also where its value
+// is no UTF-8, which header lines need not be.
 type Field struct{ Name, Value string }
 
 // Record is what is known about a key. The zero Record is an absent key.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/oncepay/oncepay/once"
@@ -62,6 +63,23 @@ func TestWhatIsKeptIsEncrypted(t *testing.T) {
 	}
 	if _, err := newNode(t, store, once.Park, encrypting(older)).charge(t.Context(), "order-43", 1); !errors.Is(err, once.ErrSealed) {
 		t.Errorf("under another key it is read: %v", err)
+	}
+}
+
+// Header lines that are no UTF-8 come out of an encrypted answer as they went in.
+func TestASealedHeaderNeedNotBeUTF8(t *testing.T) {
+	n := newNode(t, once.NewMemory(), once.Park, encrypting(older))
+	key := once.Key{Tenant: "default", ID: "k"}
+	turn, err := n.Engine.Begin(t.Context(), once.Request{Key: key}, once.Terms{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []once.Field{{Name: "City", Value: "Orl\xe9ans"}, {Name: "Empty"}, {Name: "Town", Value: "Zürich"}}
+	if err := turn.Attempt.Complete(t.Context(), once.Answer{Status: 200, Header: want}); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := n.Engine.Find(t.Context(), key); err != nil || !slices.Equal(r.Answer.Header, want) {
+		t.Errorf("it is given again as %q %v", r.Answer.Header, err)
 	}
 }
 
