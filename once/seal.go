@@ -78,15 +78,7 @@ func (s seals) seal(k Key, text []byte) ([]byte, error) {
 	return aead.Seal(out, make([]byte, aead.NonceSize()), text, boundTo(k)), nil
 }
 
-// open is the inverse of seal. It fails with an ErrSealed.
-func (s seals) open(k Key, text []byte) ([]byte, error) {
-	if s.first == "" {
-		return text, nil
-	}
-	return s.unseal(k, text)
-}
-
-// unseal is open for a text that is known to be encrypted.
+// unseal is the inverse of seal, for a text that is encrypted. It fails with an ErrSealed.
 func (s seals) unseal(k Key, sealed []byte) ([]byte, error) {
 	if len(sealed) < 1 || len(sealed) < 1+int(sealed[0])+saltLen {
 		return nil, fmt.Errorf("%w: it is cut off", ErrSealed)

@@ -99,6 +99,28 @@ func TestNoTwoSealedTextsAreEqual(t *testing.T) {
 	}
 }
 
+// Encryption may be turned on while operations are unfinished: they go on at the recovery
+// points that were kept before.
+func TestEncryptionIsTurnedOnBetweenTwoAttempts(t *testing.T) {
+	store := once.NewMemory()
+	before, after := newNode(t, store, once.Resume), newNode(t, store, once.Resume, encrypting(newer))
+	order := func(n *node, fails error) (receipt, error) {
+		return n.Do(t.Context(), "order-42", 1, func(ctx context.Context, a *once.Attempt) (receipt, error) {
+			by, err := once.Step(ctx, a, "reserve", func(context.Context) (int64, error) { return a.Token(), nil })
+			if err == nil {
+				_, err = once.Step(ctx, a, "pack", func(context.Context) (int64, error) { return 0, fails })
+			}
+			return receipt{Amount: by}, err
+		})
+	}
+	if _, err := order(before, errDead); !errors.Is(err, errDead) {
+		t.Fatal(err)
+	}
+	if r, err := order(after, nil); err != nil || r.Amount != 1 {
+		t.Errorf("got %+v %v: it was reserved by the first", r, err)
+	}
+}
+
 // Where keys are hashed, none is stored, and everything goes on as before.
 func TestKeysAreStoredHashed(t *testing.T) {
 	store := once.NewMemory()
