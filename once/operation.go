@@ -26,8 +26,8 @@ type Operation[T any] struct {
 	// Defaults to Park: a human decides.
 	Vanished Policy
 
-	// Probe asks what became of it, where Vanished is Probe. It moves nothing. If it
-	// fails, or does not know, the key stays as it is.
+	// Probe asks what became of it, where Vanished is Probe; with none it is parked. It
+	// moves nothing. If it fails, or does not know, the key stays as it is.
 	Probe func(context.Context, *Attempt) (T, Found, error)
 }
 
@@ -81,7 +81,7 @@ func (o *Operation[T]) Do(ctx context.Context, id string, request any, fn func(c
 	if err != nil {
 		return none, err
 	}
-	turn, err := o.Engine.Begin(ctx, req, Terms{Vanished: o.Vanished})
+	turn, err := o.Engine.Begin(ctx, req, Terms{Vanished: o.vanished()})
 	switch {
 	case err != nil:
 		return none, fmt.Errorf("%s %q: %w", o.Name, id, err)
@@ -89,6 +89,14 @@ func (o *Operation[T]) Do(ctx context.Context, id string, request any, fn func(c
 		return o.result(turn.Record.Answer)
 	}
 	return o.run(ctx, turn.Attempt, fn)
+}
+
+// vanished is the policy: what nobody can be asked about, a human decides.
+func (o *Operation[T]) vanished() Policy {
+	if o.Vanished == Probe && o.Probe == nil {
+		return Park
+	}
+	return o.Vanished
 }
 
 // request is what is asked for.

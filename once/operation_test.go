@@ -95,3 +95,15 @@ func (c *counting) Load(ctx context.Context, k once.Key) (once.Seen, error) {
 	c.calls.Add(1)
 	return c.Store.Load(ctx, k)
 }
+
+// An operation that is to be asked about, and has nobody to ask, is parked.
+func TestWithoutAProbeItIsParked(t *testing.T) {
+	n := newNode(t, once.NewMemory(), once.Probe)
+	fails := func(context.Context, *once.Attempt) (receipt, error) { return receipt{}, errDead }
+	if _, err := n.Do(t.Context(), "k", 1, fails); !errors.Is(err, errDead) {
+		t.Fatal(err)
+	}
+	if _, err := n.charge(t.Context(), "k", 1); !errors.Is(err, once.ErrParked) || n.runs.Load() != 0 {
+		t.Errorf("it fails with %v, after %d runs", err, n.runs.Load())
+	}
+}
