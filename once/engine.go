@@ -77,7 +77,9 @@ type Config struct {
 	MaxWaiters int
 
 	// HashKeys stores keys hashed, where they may say something about a customer.
-	// They are then listed, and settled, by their hash.
+	// They are then listed, and settled, by their hash. It holds for all engines of a
+	// store and for as long as its keys live, like Secret: to change it makes every key
+	// a new one, and a repeat runs again.
 	HashKeys bool
 
 	// Encrypt are the secrets that answers and recovery points are encrypted with:
