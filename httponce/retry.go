@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"math/rand/v2"
 	"mime"
 	"net/http"
@@ -109,8 +110,9 @@ func saidBy(res *http.Response) (s said, told bool) {
 // seconds, or a date, by the server's own clock if it tells it.
 func retryAfter(h http.Header) time.Duration {
 	value := h.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
+	const most = math.MaxInt64 / uint64(time.Second) // 292 years
+	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(seconds, most)) * time.Second
 	}
 	at, err := http.ParseTime(value)
 	if err != nil {
@@ -127,6 +129,9 @@ func retryAfter(h http.Header) time.Duration {
 // pause that is due, by chance. It returns false, at once, if the request would be
 // too late then.
 func (c *outgoing) pause(after time.Duration) bool {
+	if after > time.Until(c.ends) {
+		return false
+	}
 	pause := after + rand.N(c.longest()+1)
 	back := time.Now().Add(pause)
 	if deadline, has := c.ctx.Deadline(); back.After(c.ends) || has && back.After(deadline) {

@@ -258,7 +258,8 @@ func TestRetryAfter(t *testing.T) {
 		"something else":                 {[]string{"Retry-After", "soon"}, time.Millisecond},
 		"nothing":                        {nil, time.Millisecond},
 		"longer than the client goes on": {[]string{"Retry-After", "61"}, 0},
-		"longer than anybody waits":      {[]string{"Retry-After", "99999999999"}, time.Millisecond},
+		"longer than anybody waits":      {[]string{"Retry-After", "99999999999999999999"}, 0},
+		"a date in no client's life":     {[]string{"Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT"}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
