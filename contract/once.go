@@ -3,6 +3,7 @@ package contract
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -47,6 +48,7 @@ var storePromises = []struct {
 	{"the store's time does not run backwards", timeGrows},
 	{"a context that has ended writes nothing unseen", endedContext},
 	{"what is unfinished is listed, page by page", unfinishedIsListed},
+	{"a list goes on at no place that somebody has made up", cursorsAreChecked},
 	{"what is over is swept, and what is unfinished stays", overIsSwept},
 	{"an engine runs once for each key on it", enginesRunOnce},
 	{"engines that lose answers run once for each key on it", enginesSurviveLosses},
@@ -415,6 +417,34 @@ func unfinishedIsListed(d *drawer) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		d.Errorf("listed (-want +got):\n%s", diff)
 	}
+}
+
+// Cursors come back from those who operate the store, and perhaps from its past: a list
+// may go on anywhere, or say that it does not, and shows nothing else than it would.
+func cursorsAreChecked(d *drawer) {
+	lister, lists := d.Store.(once.Lister)
+	if !lists {
+		return
+	}
+	open, done := d.claimed("open"), d.claimed("done")
+	for _, r := range []once.Record{open, done, d.answered(done, "it is finished")} {
+		d.put(r)
+	}
+	for _, after := range []string{
+		"x", "\x00", "\xff", "'; DROP TABLE once_keys; --", "%s%n", "*", "\r\nFLUSHALL\r\n", "-1", "1.0.0", "0.0.18446744073709551615",
+		"0.99999999999.0", "e30", "W10", "WyIiLCIiXQ", "WyJhIiwiYiIsImMiXQ", "bnVsbA", "dQ", "dv8", "//", strings.Repeat("A", 1<<16), strings.Repeat("0.", 1<<14) + "0",
+	} {
+		found, _, err := lister.Unfinished(d.ctx, after, 10)
+		if err != nil && !errors.Is(err, once.ErrCursor) {
+			d.Errorf("after %.40q: %v, which is no once.ErrCursor", after, err)
+		}
+		for _, r := range found {
+			if r.Key != open.Key {
+				d.Errorf("after %.40q, %v is listed", after, r.Key)
+			}
+		}
+	}
+	d.want(open)
 }
 
 func overIsSwept(d *drawer) {

@@ -110,11 +110,24 @@ func replay(w http.ResponseWriter, a once.Answer) {
 		}
 		a.Header = a.Header[:first]
 	}
-	l := lines{fields: a.Header}
+	l := lines{fields: ours(a.Header)}
 	if setLines(h, &l); !l.typed() {
 		h["Content-Type"] = nil // it had none, and none is to be guessed
 	}
 	sendBody(w, a.Status, a.Body, trailers)
+}
+
+// ours are header lines in the form in which a recorder keeps them, which those of a
+// [Route.Probe] and of a human need not have: by name, and none that is not kept.
+func ours(fields []once.Field) []once.Field {
+	byName := func(a, b once.Field) int { return strings.Compare(a.Name, b.Name) }
+	leave := func(f once.Field) bool { return slices.Contains(notKept, f.Name) }
+	if slices.IsSortedFunc(fields, byName) && !slices.ContainsFunc(fields, leave) { // nearly always
+		return fields
+	}
+	fields = slices.DeleteFunc(slices.Clone(fields), leave)
+	slices.SortStableFunc(fields, byName)
+	return fields
 }
 
 // typed says whether there is a Content-Type.

@@ -128,8 +128,9 @@ func (o Operator) route(path, actor string) (handle http.HandlerFunc, method str
 }
 
 func (o Operator) list(w http.ResponseWriter, r *http.Request) {
+	asked := r.URL.Query() // and not a form, whose body could be of any size
 	limit := defaultListed
-	if text := r.FormValue("limit"); text != "" {
+	if text := asked.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > maxListed {
 			decline(w, invalid, fmt.Sprintf("limit is a number from 1 to %d.", maxListed))
@@ -137,13 +138,17 @@ func (o Operator) list(w http.ResponseWriter, r *http.Request) {
 		}
 		limit = n
 	}
-	after, err := base64.RawURLEncoding.DecodeString(r.FormValue("after"))
+	after, err := base64.RawURLEncoding.DecodeString(asked.Get("after"))
 	if err != nil {
-		decline(w, invalid, "after is the next of an earlier page, as it was given.")
+		decline(w, invalid, badCursor)
 		return
 	}
 	found, next, err := o.Engine.Unfinished(r.Context(), string(after), limit)
-	if err != nil {
+	switch {
+	case errors.Is(err, once.ErrCursor):
+		decline(w, invalid, badCursor)
+		return
+	case err != nil:
 		fail(w, err)
 		return
 	}
@@ -157,8 +162,11 @@ func (o Operator) list(w http.ResponseWriter, r *http.Request) {
 	show(w, page)
 }
 
+const badCursor = "after is the next of an earlier page, as it was given."
+
 func (o Operator) show(w http.ResponseWriter, r *http.Request) {
-	key := once.Key{Tenant: r.FormValue("tenant"), ID: r.FormValue("key")}
+	asked := r.URL.Query()
+	key := once.Key{Tenant: asked.Get("tenant"), ID: asked.Get("key")}
 	if why := missing(key); why != "" {
 		decline(w, invalid, why)
 		return

@@ -1,12 +1,14 @@
 package httponce_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -116,6 +118,7 @@ func TestAnOperatorIsRefused(t *testing.T) {
 		"no number":                   {"GET", "/?limit=x", "", nil, 422, "1 to 1000"},
 		"too many":                    {"GET", "/?limit=1001", "", nil, 422, "1 to 1000"},
 		"a cursor of one's own":       {"GET", "/?after=acme%00order", "", nil, 422, "next"},
+		"a form that reads":           {"GET", "/key", "--b\r\nContent-Disposition: form-data; name=tenant\r\n\r\nacme\r\n--b\r\nContent-Disposition: form-data; name=key\r\n\r\norder-1\r\n--b--\r\n", []string{"Content-Type", "multipart/form-data; boundary=b"}, 422, "tenant"},
 		"a key without a tenant":      {"GET", "/key?key=order-1", "", nil, 422, "tenant"},
 		"a key nobody knows":          {"GET", "/key?tenant=acme&key=x", "", nil, 404, ""},
 		"another tenant's":            {"GET", "/key?tenant=other&key=order-1", "", nil, 404, ""},
@@ -147,6 +150,49 @@ func TestAnOperatorIsRefused(t *testing.T) {
 	}
 	if r, err := s.engine.Find(t.Context(), keyOf("order-1")); err != nil || r.State != once.Unknown || r.Version != 2 {
 		t.Errorf("then the key is %+v %v", r, err)
+	}
+}
+
+// An answer that a human has written down is given again as it would be if a handler had:
+// lines of one name stay together, and none is the connection's.
+func TestAHumansAnswerIsAHeader(t *testing.T) {
+	s := doubtful(t, "order-1")
+	status, told := operate(s, "POST", "/settle", `{"tenant":"acme","key":"order-1","as":"happened","evidence":"e","answer":{"status":200,"body":"it did",
+		"headers":[["Set-Cookie","a=1"],["Location","/7"],["Set-Cookie","b=2"],["Content-Length","2"],["Connection","close"]]}}`)
+	if status != 200 {
+		t.Fatalf("it is settled: %d %v", status, told)
+	}
+	a := s.post("order-1", "/orders", "")
+	if got := a.header.Values("Set-Cookie"); !slices.Equal(got, []string{"a=1", "b=2"}) || a.header.Get("Location") != "/7" {
+		t.Errorf("a repeat gets %v", a.header)
+	}
+	if a.header.Get("Content-Length") == "2" || a.header.Get("Connection") != "" || a.body != "it did" {
+		t.Errorf("a repeat gets what is not the answer's: %v", a.header)
+	}
+}
+
+// Paths can have any bytes: what stores keep, and operators read, is text.
+func TestOperationsAreText(t *testing.T) {
+	s := newShop(t, httponce.Route{}, func(_ int64, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) })
+	s.post("k", "/%00%1b%ff%E2%98%95"+strings.Repeat("/%E2%98%95", 30), "")
+	r, err := s.engine.Find(t.Context(), keyOf("k"))
+	if err != nil || !strings.HasPrefix(r.Operation, "POST /%00%1b%ff%E2%98%95/") || len(r.Operation) != 200 {
+		t.Errorf("it is called %q %v", r.Operation, err)
+	}
+}
+
+// misplaced is a store whose lists go on nowhere.
+type misplaced struct{ once.Store }
+
+func (misplaced) Unfinished(context.Context, string, int) ([]once.Record, string, error) {
+	return nil, "", fmt.Errorf("the store: %w", once.ErrCursor)
+}
+
+// A place that the store does not know is its sender's mistake: to ask again does not help.
+func TestAListGoesOnNowhere(t *testing.T) {
+	s := &shop{engine: newEngine(t, misplaced{once.NewMemory()})}
+	if status, told := operate(s, "GET", "/?after=eA", ""); status != 422 || told["code"] != "invalid" || told["retryable"] != false {
+		t.Errorf("it is told %d %v", status, told)
 	}
 }
 

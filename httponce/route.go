@@ -18,7 +18,8 @@ type Route struct {
 	// that has several addresses has one name. It is part of the keys that
 	// [once.Attempt.Derive] makes: to change it makes others.
 	//
-	// Defaults to the method and the path, or to the pattern of a [Table].
+	// Defaults to the method and the path, escaped as in a URL, or to the pattern of a
+	// [Table].
 	Name string
 
 	// Unkeyed requests pass as if this handler were not there. Their keys are ignored.
@@ -166,7 +167,7 @@ const maxName = 200
 func (r *Route) name(req *http.Request) string {
 	name := r.Name
 	if name == "" {
-		name = req.Method + " " + req.URL.Path
+		name = req.Method + " " + req.URL.EscapedPath() // a path has any bytes, this is text
 	}
 	return name[:min(len(name), maxName)]
 }

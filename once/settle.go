@@ -71,13 +71,18 @@ func (e *Engine) settled(r Record, s Settlement) (next Record, err error) {
 }
 
 // Unfinished lists keys that are at work or in doubt, of every tenant: for operators,
-// never for clients. It fails with an ErrNotListed if the store cannot.
+// never for clients. It fails with an ErrNotListed if the store cannot, with an ErrCursor
+// if after is no place to go on from, or with an ErrUnavailable.
 func (e *Engine) Unfinished(ctx context.Context, after string, limit int) (found []Record, next string, err error) {
 	l, lists := e.store.(Lister)
 	if !lists {
 		return nil, "", ErrNotListed
 	}
-	if found, next, err = l.Unfinished(ctx, after, limit); err != nil {
+	found, next, err = l.Unfinished(ctx, after, limit)
+	switch {
+	case errors.Is(err, ErrCursor): // the store has answered
+		return nil, "", err
+	case err != nil:
 		return nil, "", fmt.Errorf("%w: list: %w", ErrUnavailable, err)
 	}
 	return found, next, nil

@@ -35,7 +35,8 @@ type Lister interface {
 	// Unfinished returns up to limit records, those that are Unknown and those that
 	// are Claimed, of every tenant, in an order of the store's own, and where to go
 	// on: "" at the end. It may return fewer than there are, and go on. What changes
-	// meanwhile may be missed or shown.
+	// meanwhile may be missed or shown. If after is no such place it may fail with an
+	// ErrCursor.
 	Unfinished(ctx context.Context, after string, limit int) (found []Record, next string, err error)
 }
 
@@ -46,6 +47,10 @@ type Sweeper interface {
 	// Nothing that is unfinished is dropped.
 	Sweep(ctx context.Context, now time.Time) (more bool, err error)
 }
+
+// ErrCursor means that a list does not go on there: that is no place which the store, as
+// it is now, has named.
+var ErrCursor = errors.New("once: no list goes on there")
 
 // ErrTooLarge means that a store cannot keep a record as large as that. It
 // certainly did not.

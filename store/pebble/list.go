@@ -62,7 +62,7 @@ func readCursor(text string) (begin []byte, err error) {
 	}
 	row, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil || !bytes.HasPrefix(row, []byte{atWork}) {
-		return nil, fmt.Errorf("%q is not where a list goes on", text)
+		return nil, once.ErrCursor
 	}
 	return append(row, 0), nil
 }

@@ -156,7 +156,8 @@ func (c cursor) String() string {
 	return strings.Join(parts, ".")
 }
 
-// parseCursor reads what String wrote; "" is the beginning.
+// parseCursor reads what String wrote; "" is the beginning. It fails with a
+// [once.ErrCursor].
 func parseCursor(text string) (c cursor, err error) {
 	if text == "" {
 		return c, nil
@@ -165,12 +166,12 @@ func parseCursor(text string) (c cursor, err error) {
 	for part := range strings.SplitSeq(text, ".") {
 		n, err := strconv.ParseUint(part, 36, 64)
 		if err != nil {
-			return c, fmt.Errorf("redis: no list goes on at %q", text)
+			return c, fmt.Errorf("redis: list keys: %w", once.ErrCursor)
 		}
 		numbers = append(numbers, n)
 	}
 	if len(numbers) < 3 || numbers[1] > maxNodes {
-		return c, fmt.Errorf("redis: no list goes on at %q", text)
+		return c, fmt.Errorf("redis: list keys: %w", once.ErrCursor)
 	}
 	return cursor{numbers[0], int(numbers[1]), numbers[2], numbers[3:]}, nil
 }

@@ -143,7 +143,7 @@ func (k *Keys) Unfinished(ctx context.Context, after string, limit int) (found [
 			err = json.Unmarshal(text, &from)
 		}
 		if err != nil {
-			return nil, "", fmt.Errorf("sqlkeys: %q is no place to go on from", after)
+			return nil, "", fmt.Errorf("sqlkeys: list keys: %w", once.ErrCursor)
 		}
 	}
 	rows, err := k.db.QueryContext(ctx, selectUnfinished, from[0], from[0], from[1], after != "", limit)
