@@ -304,9 +304,17 @@ func (e *Engine) write(ctx context.Context, next Record) (Record, error) {
 	}
 }
 
-// disown gives a claim back of which it is not known whether it was written:
-// nothing ran under it. If it cannot be, its lease is over before long.
-func (e *Engine) disown(claim Record) {
+// disown gives a claim back of which it is not known whether it was written: nothing ran
+// under it. What an earlier attempt left in doubt, which this one was to recover, stays in
+// doubt. If it cannot be given back, its lease is over before long.
+func (e *Engine) disown(claim Record, recovers bool) {
+	next, err := claim.Release(claim.Attempt)
+	if recovers {
+		next, err = claim.Doubt(claim.Attempt, "its owner vanished")
+	}
+	if err != nil { // a claim can be given back
+		return
+	}
 	e.background(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), e.cfg.Lease)
 		defer cancel()
@@ -316,9 +324,7 @@ func (e *Engine) disown(claim Record) {
 				return // it was not written, and will not be: who claims next is fenced by it
 			}
 			if err == nil {
-				if next, err := claim.Release(claim.Attempt); err == nil {
-					e.write(ctx, next)
-				}
+				e.write(ctx, next)
 				return
 			}
 			time.Sleep(retryPause(try))

@@ -122,7 +122,7 @@ func (c *caller) claim(f *flight, next Record, recovers bool) (Turn, Record, err
 	seen, err := c.store.Swap(c.ctx, next)
 	if err != nil {
 		if c.within == nil {
-			c.disown(next)
+			c.disown(next, recovers)
 		}
 		return Turn{}, Record{Key: next.Key}, c.unavailable("claim", err)
 	}

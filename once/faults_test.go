@@ -251,3 +251,53 @@ func (s *hanging) Swap(ctx context.Context, next once.Record) (once.Seen, error)
 	}
 	return s.Store.Swap(ctx, next)
 }
+
+// forgetful loses the answer of the next write that it makes.
+type forgetful struct {
+	once.Store
+	next atomic.Bool
+}
+
+func (f *forgetful) Swap(ctx context.Context, next once.Record) (once.Seen, error) {
+	seen, err := f.Store.Swap(ctx, next)
+	if seen.Won && f.next.CompareAndSwap(true, false) {
+		return once.Seen{}, errDead
+	}
+	return seen, err
+}
+
+// A claim whose answer was lost is given back, and the key is what it was before: free, or
+// one of which nobody knows what became of an earlier attempt. It does not run again.
+func TestALostClaimChangesNothing(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		begun bool
+		want  once.State
+	}{{"of a new key", false, once.Released}, {"of one in doubt", true, once.Unknown}} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &forgetful{Store: once.NewMemory()}
+				n := newNode(t, store, once.Probe)
+				asked := 0
+				n.Probe = func(context.Context, *once.Attempt) (receipt, once.Found, error) {
+					asked++
+					return receipt{Charge: "of the first"}, once.Happened, nil
+				}
+				if row.begun {
+					n.Do(t.Context(), "k", 1, func(context.Context, *once.Attempt) (receipt, error) { return receipt{}, errDead })
+				}
+				store.next.Store(true)
+				if _, err := n.charge(t.Context(), "k", 1); !errors.Is(err, once.ErrUnavailable) {
+					t.Fatalf("the claim fails with %v", err)
+				}
+				synctest.Wait() // it is given back in the background
+				if r, err := n.Engine.Find(t.Context(), once.Key{Tenant: "default", ID: "k"}); err != nil || r.State != row.want {
+					t.Errorf("then the key is %s, %v; want %s", r.State, err, row.want)
+				}
+				if r, err := n.charge(t.Context(), "k", 1); err != nil || row.begun && (asked != 1 || n.runs.Load() != 0 || r.Charge != "of the first") {
+					t.Errorf("a repeat gets %+v %v, asked %d times, after %d runs", r, err, asked, n.runs.Load())
+				}
+			})
+		})
+	}
+}
