@@ -124,7 +124,7 @@ func parsePlace(after string) (k once.Key, err error) {
 		err = json.Unmarshal(text, &k)
 	}
 	if err != nil {
-		return k, fmt.Errorf("pgkeys: %q is no place to go on from", after)
+		return k, fmt.Errorf("pgkeys: list keys: %w", once.ErrCursor)
 	}
 	return k, nil
 }
