@@ -16,7 +16,7 @@ import (
 	"github.com/oncepay/oncepay/store/pebble"
 )
 
-var lives = flag.Int("lives", 80, "how many lives of a store a test makes, of which a good part ends with a power cut")
+var lives = flag.Int("lives", 200, "how many lives of a store a test makes, of which a good part ends with a power cut")
 
 // A power cut keeps what was synced, and of the rest what it likes: every block for
 // itself. It may come before any change of the disk, also while the store is opened,
