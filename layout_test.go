@@ -56,9 +56,10 @@ var layout = map[string][]string{
 	"bench":           {},
 	"demo":            {},
 
-	"examples/rpc":    {"grpconce", "once", "store/pebble"},
-	"examples/shop":   {"httponce", "once", "store/sqlkeys"},
-	"examples/worker": {"once", "store/sqlkeys"},
+	"examples/rpc":     {"grpconce", "once", "store/pebble"},
+	"examples/booking": {"once", "store/pgkeys"},
+	"examples/shop":    {"httponce", "once", "store/sqlkeys"},
+	"examples/worker":  {"once", "store/sqlkeys"},
 
 	"cmd/oncepay": {"access", "audit", "bench", "demo", "engine", "gateway", "gateway/sandbox", "internal/card", "internal/id", "internal/jcs", "ledger", "money", "once", "pay", "processor", "sim", "store/postgres", "store/sqlite", "web"},
 }
