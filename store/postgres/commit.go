@@ -52,7 +52,7 @@ func (s *Store) send(ctx context.Context, b *pgx.Batch) error {
 	if err = conn.SendBatch(ctx, b).Close(); err == nil {
 		err = replicated(conn.Conn().PgConn())
 	}
-	judged, unknown := judge(err)
+	judged, unknown := judge(s.forgot(err))
 	if unknown || hasCode(hide(err), codeEpoch) {
 		s.writer.doubtful.Store(true)
 	}
@@ -83,6 +83,7 @@ func (w *writing) prepare(ctx context.Context) error {
 		return err
 	}
 	w.batch.Queue(begin)
+	w.store.fence(&w.batch)
 	w.batch.Queue(fenceWriter, w.store.writer.id.Load(), w.store.writer.epoch.Load(), micros(w.changes.At))
 	w.enterDay()
 	w.meetNotices()

@@ -29,6 +29,7 @@ func (e *ServerError) Error() string {
 const (
 	codeFence     = "OP001" // of our function fence
 	codeEpoch     = "OP002" // of fence_epoch
+	codePast      = "OP003" // of fence_past
 	codeUnique    = "23505"
 	codeSerialize = "40001" // a row has moved to the table of another day
 	codeDeadlock  = "40P01"
@@ -104,6 +105,8 @@ func judge(err error) (judged error, unknown bool) {
 	var s *ServerError
 	var c *connectError
 	switch {
+	case errors.Is(err, ErrForgot):
+		return err, false
 	case hasCode(hidden, codeFence, codeEpoch, codeUnique, codeSerialize, codeDeadlock):
 		return engine.ErrConflict, false
 	case errors.As(hidden, &c), pgconn.SafeToRetry(err): // nothing was sent

@@ -27,7 +27,7 @@ func (s *Store) Load(ctx context.Context, need engine.Need) (rows engine.Rows, e
 	}
 	l := loading{store: s, need: &need}
 	if err := l.run(ctx); err != nil {
-		return engine.Rows{}, fmt.Errorf("postgres: load: %w", hide(err))
+		return engine.Rows{}, fmt.Errorf("postgres: load: %w", hide(s.forgot(err)))
 	}
 	return l.rows, nil
 }
@@ -46,13 +46,14 @@ type loading struct {
 func (l *loading) run(ctx context.Context) error {
 	l.batch.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ")
 	l.batch.Queue(begin)
+	l.store.fence(&l.batch)
 	l.clocks()
 	l.numbers()
 	l.keys()
 	l.accounts()
 	l.transfers()
 	l.payments()
-	if l.batch.Len() == 3 { // nothing is needed
+	if l.batch.Len() == 4 { // nothing is needed
 		return ctx.Err()
 	}
 	l.batch.Queue("COMMIT")

@@ -23,8 +23,10 @@
 // # What is not promised
 //
 // A server that runs with fsync=off, or that fails over to a standby which does not
-// have all, loses commits that were reported; Open warns of what it sees, and
-// [Store.Lineage] says which history a server tells. A commit whose wait for the standby an
+// have all, loses commits that were reported; Open warns of what it sees. A store that is
+// found on another server, or on one that was promoted or restored to a time, counts as one
+// that has lost some: see [Store.Forgot]. A copy of a server's files that is simply started is
+// not told from a restart: an operator must say so. A commit whose wait for the standby an
 // administrator cancels is seen by other processes before it is on the standby.
 // Entries of one account are in the order of their ordinals; seq is unique, and does
 // not ascend from one replica's to another's.
@@ -51,6 +53,13 @@ type Config struct {
 	// pool_max_conns bounds the connections that read, not those that commit.
 	URL string
 
+	// Fatal is told, once, that the store was opened in another past than the server now
+	// tells: what it loads and commits fails from then on, and it must be opened anew. It may
+	// end the process.
+	//
+	// Defaults to nothing.
+	Fatal func(error)
+
 	// Log is told what an operator should know.
 	//
 	// Defaults to slog.Default.
@@ -59,6 +68,9 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	c.Log = cmp.Or(c.Log, slog.Default())
+	if c.Fatal == nil {
+		c.Fatal = func(error) {}
+	}
 	return c
 }
 
@@ -68,6 +80,8 @@ type Store struct {
 	desk  *pgxpool.Pool // loads and commits: reads never keep these from a connection
 	cfg   Config
 
+	past    past
+	astray  sync.Once // it was told that this is not the past any more
 	writer  writer
 	entries entryNumbers
 	opened  accountNumbers
@@ -126,6 +140,9 @@ func (s *Store) open(ctx context.Context) (err error) {
 // that commit.
 func (s *Store) recall(ctx context.Context) (err error) {
 	if s.secret, err = s.pool.recall(ctx); err != nil {
+		return err
+	}
+	if err = s.remember(ctx); err != nil {
 		return err
 	}
 	if s.since, err = s.Clock(ctx); err != nil {

@@ -5,12 +5,10 @@ package postgres_test
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/internal/pgtest"
-	"github.com/oncepay/oncepay/store/postgres"
 )
 
 // pair is a server and its standby.
@@ -65,31 +63,5 @@ func TestACommitThatIsNotReplicatedIsNotReported(t *testing.T) {
 	standby.SQL(t, "postgres", "SELECT pg_reload_conf()")
 	if !isThere(t, openAt(t, standby.URL("postgres")), c) {
 		t.Error("a load told of it, and the standby does not have it")
-	}
-}
-
-// A standby is no place for a store, and one that was promoted tells another history.
-func TestAPromotedStandbyHasAnotherLineage(t *testing.T) {
-	primary, standby := pair(t)
-	url := migrateAt(t, primary.URL("postgres"))
-	run(t, url, "CREATE ROLE ordinary LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO ordinary; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO ordinary")
-	s := openAt(t, strings.Replace(url, "postgres@", "ordinary@", 1))
-	before, err := s.Lineage(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	openAccounts(t, s.Store, 2)
-	after, err := s.Lineage(t.Context())
-	if err != nil || after.Position <= before.Position || after.System != before.System || after.Timeline != before.Timeline {
-		t.Errorf("before a commit it is %+v, after it %+v (%v)", before, after, err)
-	}
-	if _, err := postgres.Open(t.Context(), postgres.Config{URL: standby.URL("postgres"), Log: quiet}); err == nil {
-		t.Error("a standby is opened")
-	}
-	primary.Stop()
-	standby.Promote(t)
-	promoted, err := openAt(t, standby.URL("postgres")).Lineage(t.Context())
-	if err != nil || promoted.System != after.System || promoted.Timeline != after.Timeline+1 {
-		t.Errorf("before the promotion it is %+v, after it %+v (%v)", after, promoted, err)
 	}
 }

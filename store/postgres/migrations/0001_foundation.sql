@@ -185,6 +185,44 @@ BEGIN
   END IF;
 END $$;
 
+-- The pasts of the store; the last is the one of now. Another begins when the tables are
+-- found elsewhere, or their server tells another history, or when an operator says so: what was
+-- acknowledged may be missing, and nothing is begun that may have been begun before forgot
+-- until that is ended. The first has lost nothing.
+CREATE TABLE pasts (
+  past     bigint NOT NULL PRIMARY KEY,
+  origin   text COLLATE "C" NOT NULL,
+  timeline bigint NOT NULL,
+  cause    text NOT NULL,
+  noted_at bigint NOT NULL,
+  forgot   bigint,
+  ended_at bigint,
+  evidence text,
+  actor    text
+);
+
+-- Where the tables are. A copy of the server's files has the same; tables that a dump made
+-- anew have not, even in the same database.
+CREATE FUNCTION store_origin() RETURNS text LANGUAGE sql VOLATILE AS
+$$ SELECT system_identifier || '/' || (SELECT oid FROM pg_database WHERE datname = current_database()) || '/' || 'pasts'::regclass::oid
+     FROM pg_control_system() $$;
+
+-- Which history the server tells: that of the file which is written, since the control
+-- file has it only after the next checkpoint.
+CREATE FUNCTION store_timeline() RETURNS bigint LANGUAGE sql VOLATILE AS
+$$ SELECT ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int::bigint $$;
+
+-- fence_past ends a transaction of a process that knows another past.
+CREATE FUNCTION fence_past(known bigint, origin text, timeline bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF origin <> store_origin() OR timeline <> store_timeline() OR EXISTS (SELECT 1 FROM pasts p WHERE p.past > known) THEN
+    RAISE EXCEPTION 'the store was opened in another past' USING ERRCODE = 'OP003';
+  END IF;
+END $$;
+
+INSERT INTO pasts (past, origin, timeline, cause, noted_at)
+VALUES (1, store_origin(), store_timeline(), 'the store was made', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+
 -- Whoever commits. Each has a row of its own, so that commits of several do not wait
 -- for each other: the time of its last commit, and its epoch, which goes on when the
 -- outcome of a commit is not known, so that one which is still on its way is refused.

@@ -1,0 +1,148 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/oncepay/oncepay/engine"
+)
+
+var _ engine.Lineage = (*Store)(nil)
+
+// past is the history of the store that this process knows. Its number goes up when what
+// was acknowledged may have been lost: the tables are elsewhere than they were, or the server
+// has left the history that it told. A server that was promoted, or restored to a time, has
+// another timeline.
+type past struct {
+	number   int64
+	origin   string // the cluster, the database and the table
+	timeline int64
+}
+
+// ErrForgot means that the store was opened in another past: it must be opened anew.
+var ErrForgot = errors.New("postgres: the store may have lost commits that it had reported, since this process opened it; it must be opened anew")
+
+const (
+	selectPast = "SELECT past, origin, timeline FROM pasts ORDER BY past DESC LIMIT 1"
+	selectHere = "SELECT store_origin(), store_timeline()"
+
+	// fencePast is the first thing that a transaction does which decides or writes: behind a
+	// pooler the server may be another from one to the next.
+	fencePast = "SELECT fence_past($1, $2, $3)"
+
+	// What was lost is no later than now, but for a margin, nor than what is there.
+	insertPast = `INSERT INTO pasts (past, origin, timeline, cause, noted_at, forgot)
+		SELECT $1, store_origin(), store_timeline(), $2, now.micros, greatest(now.micros, (` + selectClock + `)) + $3
+		FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) now(micros)`
+)
+
+// remember compares the history that the server tells with the one that the store is of.
+// If it is another one, commits may be missing: that is noted, and is so for every process.
+func (s *Store) remember(ctx context.Context) error {
+	return inTransaction(ctx, s.desk, pgx.TxOptions{}, func(tx pgx.Tx) (err error) {
+		if _, err := tx.Exec(ctx, "LOCK TABLE pasts IN SHARE ROW EXCLUSIVE MODE"); err != nil { // one at a time
+			return err
+		}
+		if err := tx.QueryRow(ctx, selectPast).Scan(&s.past.number, &s.past.origin, &s.past.timeline); err != nil {
+			return err
+		}
+		here := past{number: s.past.number}
+		if err := tx.QueryRow(ctx, selectHere).Scan(&here.origin, &here.timeline); err != nil {
+			return err
+		}
+		cause := s.past.left(here)
+		if cause == "" {
+			return nil
+		}
+		s.cfg.Log.Warn("postgres: the store may have lost commits that it had reported: nothing is begun that may have been begun before", "cause", cause)
+		here.number++
+		s.past = here
+		_, err = tx.Exec(ctx, insertPast, here.number, cause, engine.LossMargin.Microseconds())
+		return err
+	})
+}
+
+// left says how the history that is told here is another one, "" if it is not.
+func (p past) left(here past) string {
+	switch {
+	case p.origin != here.origin:
+		return fmt.Sprintf("the store was moved: from %s to %s (cluster/database/table)", p.origin, here.origin)
+	case p.timeline != here.timeline:
+		return fmt.Sprintf("the server was promoted, or restored to a time: from timeline %d to %d", p.timeline, here.timeline)
+	}
+	return ""
+}
+
+// fence has a transaction fail that is in another past.
+func (s *Store) fence(b *pgx.Batch) {
+	b.Queue(fencePast, s.past.number, s.past.origin, s.past.timeline)
+}
+
+// forgot tells once that the store was opened in another past, if that is why err is.
+func (s *Store) forgot(err error) error {
+	if !hasCode(hide(err), codePast) {
+		return err
+	}
+	err = fmt.Errorf("%w: %w", engine.ErrNotCommitted, ErrForgot)
+	s.astray.Do(func() { s.cfg.Fatal(ErrForgot) })
+	return err
+}
+
+const selectForgot = "SELECT coalesce(max(forgot), 0) FROM pasts WHERE ended_at IS NULL"
+
+// Forgot is [engine.Lineage]'s. Who asks now and then learns of another past although
+// there is nothing to load.
+func (s *Store) Forgot(ctx context.Context) (until time.Time, err error) {
+	var b pgx.Batch
+	b.Queue(begin)
+	s.fence(&b)
+	b.Queue(selectForgot).Query(func(rows pgx.Rows) error {
+		return eachRow(rows, func(r *row) { until = r.time() })
+	})
+	err = s.desk.SendBatch(ctx, &b).Close()
+	return until, wrap("what is forgotten", s.forgot(err))
+}
+
+const selectLosses = `SELECT past, cause, noted_at, forgot, ended_at, evidence, actor FROM pasts WHERE forgot IS NOT NULL ORDER BY past DESC`
+
+// Losses are the times at which commits may have been lost, the last one first.
+func (s *Store) Losses(ctx context.Context) (losses []engine.Loss, err error) {
+	rows, err := s.desk.Query(ctx, selectLosses)
+	if err != nil {
+		return nil, wrap("losses", err)
+	}
+	defer rows.Close()
+	err = eachRow(rows, func(r *row) {
+		losses = append(losses, engine.Loss{
+			Number: r.int(), Cause: r.text(), NotedAt: r.time(), Forgot: r.time(), EndedAt: r.time(), Evidence: r.text(), Actor: r.text(),
+		})
+	})
+	return losses, wrap("losses", err)
+}
+
+// NoteLoss notes that commits may have been lost, which somebody knows and no server
+// tells. Every process that has the store open, this one too, must open it anew.
+func (s *Store) NoteLoss(ctx context.Context, cause string) error {
+	_, err := s.desk.Exec(ctx, insertPast, s.past.number+1, writeText(cause), engine.LossMargin.Microseconds())
+	if err != nil {
+		return fmt.Errorf("postgres: note a loss: %w", hide(err))
+	}
+	return nil
+}
+
+const endLosses = `UPDATE pasts SET ended_at = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, evidence = $1, actor = $2
+	WHERE forgot IS NOT NULL AND ended_at IS NULL AND past <= $3`
+
+// EndLosses ends the caution about all that may have been lost until the store was opened.
+// It says how many losses that were.
+func (s *Store) EndLosses(ctx context.Context, evidence, actor string) (ended int, err error) {
+	tag, err := s.desk.Exec(ctx, endLosses, writeText(evidence), writeText(actor), s.past.number)
+	if err != nil {
+		return 0, fmt.Errorf("postgres: end losses: %w", hide(err))
+	}
+	return int(tag.RowsAffected()), nil
+}
