@@ -31,12 +31,21 @@ func (x *exchange) ready() {
 		lines += c.line()
 	}
 	if x.r.URL.Query().Has("verbose") {
-		verdict = lines + verdict
+		verdict = lines + x.api.recovery() + verdict
 	}
 	if status != http.StatusOK {
 		x.set("Retry-After", "1")
 	}
 	x.text(status, verdict)
+}
+
+// recovery is a line that says that the store may have lost commits. It is no reason to send
+// requests elsewhere: all processes know the same.
+func (a *API) recovery() string {
+	if until := a.forgot(); !until.IsZero() {
+		return "[!] recovery: what was done before " + until.UTC().Format(time.RFC3339) + " may be lost; nothing is begun that may have been begun then\n"
+	}
+	return ""
 }
 
 // check is one thing that readiness depends on.

@@ -97,6 +97,12 @@ type Config struct {
 	// Defaults to nothing.
 	Stats func() []Stat
 
+	// Forgot says until when the store may have lost commits, for who looks at
+	// /readyz?verbose.
+	//
+	// Defaults to a store that loses nothing.
+	Forgot func() time.Time
+
 	// Log gets what a client cannot be told.
 	//
 	// Defaults to slog.Default().
@@ -117,6 +123,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Stats == nil {
 		c.Stats = func() []Stat { return nil }
+	}
+	if c.Forgot == nil {
+		c.Forgot = func() time.Time { return time.Time{} }
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -146,6 +155,7 @@ type API struct {
 	store    Store
 	rules    func(tenant string) once.Rules
 	log      *slog.Logger
+	forgot   func() time.Time
 
 	doorman  *doorman
 	mux      *http.ServeMux
@@ -177,7 +187,7 @@ func New(cfg Config) (*API, error) {
 	}
 	tenants := &tenants{secret: cfg.Secret, rate: rate.Limit(cfg.Rate), burst: cfg.Burst, by: map[string]*tenant{}}
 	a := &API{
-		executor: cfg.Executor, store: cfg.Store, rules: cfg.Rules, log: cfg.Log,
+		executor: cfg.Executor, store: cfg.Store, rules: cfg.Rules, log: cfg.Log, forgot: cfg.Forgot,
 		doorman: newDoorman(cfg.Store, tenants, cfg.DevKey),
 		metrics: newMetrics(cfg),
 		pages:   pages,

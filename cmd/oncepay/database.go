@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 
 	"github.com/oncepay/oncepay/store/postgres"
@@ -13,13 +14,18 @@ import (
 type database string
 
 // open is place's. A store is made only where there is none: one of an earlier version
-// is in use by others, and when it goes on is an operator's decision.
+// is in use by others, and when it goes on is an operator's decision. A store that leaves the
+// past which this process knows ends it.
 func (d database) open(ctx context.Context, anew bool, log *slog.Logger) (store, error) {
-	s, err := postgres.Open(ctx, postgres.Config{URL: string(d), Log: log})
+	cfg := postgres.Config{URL: string(d), Log: log, Fatal: func(err error) {
+		log.Error("stopping: what this process was told is of a past that the store has left; start it again", "err", err)
+		os.Exit(exitBad)
+	}}
+	s, err := postgres.Open(ctx, cfg)
 	if errors.Is(err, postgres.ErrForeign) && anew {
 		log.Info("there was no store in the database: a new one is made")
 		if err = d.migrate(ctx, log); err == nil {
-			s, err = postgres.Open(ctx, postgres.Config{URL: string(d), Log: log})
+			s, err = postgres.Open(ctx, cfg)
 		}
 	}
 	if err != nil {

@@ -29,6 +29,12 @@ type keyring interface {
 	RevokeAPIKey(ctx context.Context, id string) (found bool, err error)
 }
 
+// ownersBooks are what others are told of, or write, through the owner.
+type ownersBooks interface {
+	keyring
+	lossBook
+}
+
 func socketPath(store string) string { return store + ".sock" }
 
 // ownerSocket is the owner's socket, and where it is.
@@ -76,7 +82,7 @@ func listenOwner(store string) (*ownerSocket, error) {
 }
 
 // serveOwner answers other commands until ctx ends.
-func serveOwner(ctx context.Context, l net.Listener, keys keyring, t teller, log *slog.Logger) {
+func serveOwner(ctx context.Context, l net.Listener, keys ownersBooks, t teller, log *slog.Logger) {
 	s := &http.Server{
 		Handler: ownerHandler(keys, t), ReadHeaderTimeout: ownerTimeout, ReadTimeout: patientTimeout, WriteTimeout: patientTimeout,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError), // a handler that panicked: only our own commands come here
@@ -97,7 +103,7 @@ const (
 	patientTimeout = checkTime + ownerTimeout
 )
 
-func ownerHandler(keys keyring, t teller) http.Handler {
+func ownerHandler(keys ownersBooks, t teller) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /apikeys", func(w http.ResponseWriter, r *http.Request) {
 		var k access.Key
@@ -115,6 +121,20 @@ func ownerHandler(keys keyring, t teller) http.Handler {
 	mux.HandleFunc("DELETE /apikeys/{id}", func(w http.ResponseWriter, r *http.Request) {
 		found, err := keys.RevokeAPIKey(r.Context(), r.PathValue("id"))
 		tell(w, found, err)
+	})
+	mux.HandleFunc("GET /losses", func(w http.ResponseWriter, r *http.Request) {
+		losses, err := keys.Losses(r.Context())
+		tell(w, losses, err)
+	})
+	mux.HandleFunc("POST /losses/end", func(w http.ResponseWriter, r *http.Request) {
+		var said word
+		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&said)
+		if err = errors.Join(err, checkSaid("evidence", said.Evidence)); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		ended, err := keys.EndLosses(r.Context(), said.Evidence, said.Actor)
+		tell(w, ended, err)
 	})
 	mux.HandleFunc("POST /payments/{id}/check", func(w http.ResponseWriter, r *http.Request) {
 		tell(w, struct{}{}, t.CheckPayment(r.Context(), r.PathValue("id")))

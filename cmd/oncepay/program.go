@@ -27,6 +27,7 @@ func (p *program) commands() []*cobra.Command {
 		simulateCommand(p),
 		apikeyCommand(p),
 		keysCommand(p),
+		recoveryCommand(p),
 		migrateCommand(p),
 		benchCommand(p),
 		configCommand(p),

@@ -31,6 +31,7 @@ type server struct {
 	listener  net.Listener
 	at        place
 	store     store
+	caution   *caution
 	gateways  *gatewayRow
 	processor *processor.Processor
 	executor  *engine.Executor
@@ -70,12 +71,17 @@ func (s *server) start(ctx context.Context, at place) (err error) {
 		return err
 	}
 	s.at = at
-	for _, part := range []func() error{s.openGateways, s.openExecutor, s.openAPI, s.begin} {
+	for _, part := range []func() error{func() error { return s.openCaution(ctx) }, s.openGateways, s.openExecutor, s.openAPI, s.begin} {
 		if err = part(); err != nil {
 			return errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
 	}
 	return nil
+}
+
+func (s *server) openCaution(ctx context.Context) (err error) {
+	s.caution, err = openCaution(ctx, s.store, s.log)
+	return err
 }
 
 func (s *server) openGateways() (err error) {
@@ -89,7 +95,7 @@ func (s *server) openExecutor() error {
 		return err
 	}
 	s.processor = processor.New(processor.Config{
-		Store: s.store, Connectors: s.gateways.connectors, Exclusive: s.at.owned() != "", Log: s.log,
+		Store: s.store, Connectors: s.gateways.connectors, Exclusive: s.at.owned() != "", Forgot: s.caution.Forgot, Log: s.log,
 	})
 	s.executor = engine.New(s.store, engine.Config{
 		Rules: s.rules, Since: s.store.Since(), Seed: id.Seed(), OnCommit: hook, Render: web.RenderPayment, Act: s.processor.Act,
@@ -103,7 +109,7 @@ func (s *server) openExecutor() error {
 func (s *server) openAPI() (err error) {
 	s.api, err = web.New(web.Config{
 		Executor: s.executor, Store: s.store, Secret: s.store.Secret(), Rules: s.rules, DevKey: s.devKey(), Payments: s.processor,
-		Stats: s.stats, Rate: s.cfg.limits.rate, Burst: s.cfg.limits.burst, Log: s.log, Version: readBuild().Version,
+		Stats: s.stats, Forgot: s.caution.Forgot, Rate: s.cfg.limits.rate, Burst: s.cfg.limits.burst, Log: s.log, Version: readBuild().Version,
 	})
 	if err == nil {
 		s.http = web.NewServer(s.gateways.besides(s.api), s.log)
@@ -142,6 +148,7 @@ func (s *server) begin() error {
 		d := &desk{store: s.store, executor: s.executor, gateways: s.processor, log: s.log}
 		s.keeping.Go(func() { serveOwner(ctx, socket, s.store, d, s.log) })
 	}
+	s.keeping.Go(func() { s.caution.watch(ctx) })
 	s.keeping.Go(func() { s.processor.Run(ctx) })
 	s.keeping.Go(func() {
 		s.executor.Keep(ctx, s.store, engine.UpkeepConfig{

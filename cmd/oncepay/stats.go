@@ -19,6 +19,7 @@ func (s *server) stats() (all []web.Stat) {
 		web.Stat{Name: "payments_stranded", Help: "Operations that are due at a gateway that is not configured, or has not said what it promises, of each up to 1,000.",
 			Value: float64(counted.Stranded)},
 	)
+	all = append(all, s.caution.stat())
 	all = append(all, s.doubts()...)
 	for name, g := range counted.Gateways {
 		all = append(all, processorStats(name, g)...)

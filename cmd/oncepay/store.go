@@ -52,7 +52,9 @@ type store interface {
 	engine.Upkeep
 	processor.Store
 	web.Store
+	engine.Lineage
 	keyring
+	lossBook
 	finder
 
 	Secret() []byte   // what keys of fingerprints are derived from

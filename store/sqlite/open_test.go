@@ -85,18 +85,21 @@ func TestOneOwner(t *testing.T) {
 	open(t, path)
 }
 
+// latest is the schema version of this program.
+const latest = 3
+
 func TestNewerStoreIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "once.db")
 	mustClose(t, open(t, path))
 	script(t, path, "UPDATE meta SET value = 7 WHERE name = 'schema_version'")
 	_, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
-	if !errors.Is(err, sqlite.ErrNewer) || !strings.Contains(err.Error(), "version 7") || !strings.Contains(err.Error(), "up to 2") {
+	if !errors.Is(err, sqlite.ErrNewer) || !strings.Contains(err.Error(), "version 7") || !strings.Contains(err.Error(), fmt.Sprint("up to ", latest)) {
 		t.Errorf("open: %v", err)
 	}
 	if _, err = sqlite.OpenReader(t.Context(), path); !errors.Is(err, sqlite.ErrNewer) {
 		t.Errorf("open to read: %v", err)
 	}
-	script(t, path, "UPDATE meta SET value = 2 WHERE name = 'schema_version'")
+	script(t, path, fmt.Sprintf("UPDATE meta SET value = %d WHERE name = 'schema_version'", latest))
 	open(t, path) // nothing was done to it
 }
 
