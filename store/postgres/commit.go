@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/ledger"
@@ -18,13 +19,14 @@ func (s *Store) Commit(ctx context.Context, c *engine.Changes) error {
 	if s.closed.Load() {
 		return fmt.Errorf("%w: %w", engine.ErrNotCommitted, ErrClosed)
 	}
-	w := writing{store: s, changes: c}
+	w := writing{store: s, changes: c, held: s.held.take()}
 	if err := w.prepare(ctx); err != nil {
+		w.held.letGo()
 		return notCommitted(err)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	if err := s.send(ctx, &w.batch); err != nil {
+	if err := w.send(ctx); err != nil {
 		return err
 	}
 	for i, a := range c.Ledger.Accounts {
@@ -40,18 +42,37 @@ func notCommitted(err error) error {
 	return fmt.Errorf("%w: postgres: %w", engine.ErrNotCommitted, hide(err))
 }
 
-// send has a batch committed. It has no COMMIT: what is sent together is one
-// transaction, which the server commits when all of it went well.
-func (s *Store) send(ctx context.Context, b *pgx.Batch) error {
+// send has the batch committed. It has no COMMIT: what is sent together is one
+// transaction, which the server commits when all of it went well. Where rows are held the
+// transaction has begun before, and has one.
+func (w *writing) send(ctx context.Context) error {
+	s := w.store
+	if w.held != nil {
+		defer w.held.letGo()
+		err := s.sent(ctx, w.held.conn, &w.batch)
+		if hasCode(hide(err), codeLock) {
+			return engine.ErrConflict
+		}
+		return s.judge(err)
+	}
 	conn, err := s.desk.Acquire(ctx)
 	if err != nil {
 		return notCommitted(err)
 	}
 	defer conn.Release()
+	return s.judge(s.sent(ctx, conn, &w.batch))
+}
+
+func (s *Store) sent(ctx context.Context, conn *pgxpool.Conn, b *pgx.Batch) error {
 	forgetWarnings(conn.Conn().PgConn())
-	if err = conn.SendBatch(ctx, b).Close(); err == nil {
-		err = replicated(conn.Conn().PgConn())
+	if err := conn.SendBatch(ctx, b).Close(); err != nil {
+		return err
 	}
+	return replicated(conn.Conn().PgConn())
+}
+
+// judge says what became of a commit, and notes if that is not known.
+func (s *Store) judge(err error) error {
 	judged, unknown := judge(s.forgot(err))
 	if unknown || hasCode(hide(err), codeEpoch) {
 		s.writer.doubtful.Store(true)
@@ -68,6 +89,7 @@ type writing struct {
 	changes *engine.Changes
 	batch   pgx.Batch
 	nums    []int64 // of the accounts, in their order
+	held    *held   // it is made in this transaction, nil: in one of its own
 }
 
 // prepare makes the statements. It fails if the changes themselves are wrong, whatever the
@@ -83,6 +105,9 @@ func (w *writing) prepare(ctx context.Context) error {
 		return err
 	}
 	w.batch.Queue(begin)
+	if w.held != nil {
+		w.batch.Queue(haste)
+	}
 	w.store.fence(&w.batch)
 	w.batch.Queue(fenceWriter, w.store.writer.id.Load(), w.store.writer.epoch.Load(), micros(w.changes.At))
 	w.enterDay()
@@ -100,6 +125,9 @@ func (w *writing) prepare(ctx context.Context) error {
 		return err
 	}
 	w.insertEvents()
+	if w.held != nil {
+		w.batch.Queue("COMMIT")
+	}
 	return nil
 }
 

@@ -17,8 +17,9 @@ import (
 // How many connections a store has, at most.
 const (
 	// deskConns load and commit: one batch commits while the next is loaded, requests
-	// that are shed look up their keys beside them, and there is one for upkeep.
-	deskConns = 4
+	// that are shed look up their keys beside them, one may hold rows, and there is one for
+	// upkeep.
+	deskConns = 5
 
 	// readConns read for requests. A server has few processors to use more at once;
 	// pool_max_conns of the URL is another number.

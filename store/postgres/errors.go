@@ -33,6 +33,7 @@ const (
 	codeUnique    = "23505"
 	codeSerialize = "40001" // a row has moved to the table of another day
 	codeDeadlock  = "40P01"
+	codeLock      = "55P03" // another has a lock for longer than is waited
 )
 
 // hide leaves of an error what may be shown: no SQL, no values, no password.

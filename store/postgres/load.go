@@ -13,7 +13,7 @@ import (
 )
 
 // Load returns the named rows that exist; see [engine.Store]. It is one round trip, or
-// two after a commit whose outcome is not known. It fails if a row is not what a row can
+// two after a commit whose outcome is not known, or when rows are to be held. It fails if a row is not what a row can
 // be.
 func (s *Store) Load(ctx context.Context, need engine.Need) (rows engine.Rows, err error) {
 	if s.closed.Load() {
@@ -24,6 +24,9 @@ func (s *Store) Load(ctx context.Context, need engine.Need) (rows engine.Rows, e
 	}
 	if err := s.settle(ctx); err != nil {
 		return rows, fmt.Errorf("postgres: settle a commit whose outcome is not known: %w", hide(err))
+	}
+	if need.Hold {
+		s.hold(ctx, &need)
 	}
 	l := loading{store: s, need: &need}
 	if err := l.run(ctx); err != nil {
@@ -205,12 +208,7 @@ func (l *loading) payments() {
 		})
 	}
 	if len(need.Notices) > 0 {
-		gateways := make([]string, len(need.Notices))
-		for i, n := range need.Notices {
-			gateways[i] = writeText(n.Gateway)
-		}
-		of := names(need.Notices, func(n pay.NoticeID) (string, string) { return n.Tenant, n.ID })
-		l.ask(selectNotices, []any{of[0], gateways, of[1]}, func(r *row) { l.rows.Notices = append(l.rows.Notices, r.notice()) })
+		l.ask(selectNotices, noticeNames(need.Notices), func(r *row) { l.rows.Notices = append(l.rows.Notices, r.notice()) })
 	}
 }
 

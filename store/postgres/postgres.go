@@ -83,6 +83,7 @@ type Store struct {
 	past    past
 	astray  sync.Once // it was told that this is not the past any more
 	writer  writer
+	held    holder
 	entries entryNumbers
 	opened  accountNumbers
 	known   *known
@@ -178,6 +179,7 @@ func (s *Store) Ping(ctx context.Context) error {
 // executor still uses it.
 func (s *Store) Close() error {
 	if !s.closed.Swap(true) {
+		s.held.take().letGo()
 		s.leave()
 		s.release()
 	}

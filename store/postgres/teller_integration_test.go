@@ -25,6 +25,7 @@ type teller struct {
 	ids  *id.Source
 	now  time.Time
 	n    int
+	hold bool // it has the rows held that it loads
 }
 
 func newTeller(s *postgres.Store, name string) *teller {
@@ -35,7 +36,7 @@ func newTeller(s *postgres.Store, name string) *teller {
 // key.
 func (t *teller) decide(commands ...ledger.Command) (*engine.Changes, error) {
 	book := ledger.NewBook()
-	need := engine.Need{Entries: int64(len(commands)) * ledger.EntriesPerCommand}
+	need := engine.Need{Entries: int64(len(commands)) * ledger.EntriesPerCommand, Hold: t.hold}
 	for range commands {
 		t.n++
 		need.Keys = append(need.Keys, key(fmt.Sprint(t.name, "-", t.n)))
