@@ -247,4 +247,8 @@ func TestAFailoverThatLosesNothingKeepsEveryAnswer(t *testing.T) {
 	if n := f.charges(); n < given || n > given+clients {
 		t.Errorf("%d were answered, %d clients were waiting, and there are %d charges", given, clients, n)
 	}
+	if got := oncepay(nil, "recovery", "begin", "--store="+f.store, "--cause=it was restored"); got.status != exitGood {
+		t.Errorf("begin: %+v", got)
+	}
+	f.wantEnd()
 }

@@ -29,6 +29,7 @@ func (s *Store) Commit(ctx context.Context, c *engine.Changes) error {
 	if err := w.send(ctx); err != nil {
 		return err
 	}
+	s.writer.acknowledged.Add(1)
 	for i, a := range c.Ledger.Accounts {
 		s.known.put(w.nums[i], a)
 	}
@@ -109,7 +110,8 @@ func (w *writing) prepare(ctx context.Context) error {
 		w.batch.Queue(haste)
 	}
 	w.store.fence(&w.batch)
-	w.batch.Queue(fenceWriter, w.store.writer.id.Load(), w.store.writer.epoch.Load(), micros(w.changes.At))
+	me := &w.store.writer
+	w.batch.Queue(fenceWriter, me.id.Load(), me.epoch.Load(), micros(w.changes.At), me.acknowledged.Load())
 	w.enterDay()
 	w.meetNotices()
 	w.fenceBalances()
@@ -131,8 +133,8 @@ func (w *writing) prepare(ctx context.Context) error {
 	return nil
 }
 
-const fenceWriter = `WITH mine AS (UPDATE writers SET clock = greatest(clock, $3) WHERE id = $1 AND epoch = $2 RETURNING 1)
-	SELECT fence_epoch((SELECT count(*) FROM mine))`
+const fenceWriter = `WITH mine AS (UPDATE writers SET clock = greatest(clock, $3), commits = commits + 1 WHERE id = $1 AND epoch = $2 RETURNING commits)
+	SELECT fence_epoch((SELECT commits FROM mine), $4)`
 
 func (w *writing) check() error {
 	c := w.changes

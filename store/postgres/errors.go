@@ -30,6 +30,7 @@ const (
 	codeFence     = "OP001" // of our function fence
 	codeEpoch     = "OP002" // of fence_epoch
 	codePast      = "OP003" // of fence_past
+	codeLost      = "OP004" // of fence_epoch
 	codeUnique    = "23505"
 	codeSerialize = "40001" // a row has moved to the table of another day
 	codeDeadlock  = "40P01"
@@ -106,7 +107,7 @@ func judge(err error) (judged error, unknown bool) {
 	var s *ServerError
 	var c *connectError
 	switch {
-	case errors.Is(err, ErrForgot):
+	case errors.Is(err, engine.ErrNotCommitted): // found out already
 		return err, false
 	case hasCode(hidden, codeFence, codeEpoch, codeUnique, codeSerialize, codeDeadlock):
 		return engine.ErrConflict, false

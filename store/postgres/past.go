@@ -19,6 +19,7 @@ var _ engine.Lineage = (*Store)(nil)
 // another timeline.
 type past struct {
 	number   int64
+	noted    int64  // when it began: copies may have counted to the same number
 	origin   string // the cluster, the database and the table
 	timeline int64
 }
@@ -27,12 +28,12 @@ type past struct {
 var ErrForgot = errors.New("postgres: the store may have lost commits that it had reported, since this process opened it; it must be opened anew")
 
 const (
-	selectPast = "SELECT past, origin, timeline FROM pasts ORDER BY past DESC LIMIT 1"
+	selectPast = "SELECT past, noted_at, origin, timeline FROM pasts ORDER BY past DESC LIMIT 1"
 	selectHere = "SELECT store_origin(), store_timeline()"
 
 	// fencePast is the first thing that a transaction does which decides or writes: behind a
 	// pooler the server may be another from one to the next.
-	fencePast = "SELECT fence_past($1, $2, $3)"
+	fencePast = "SELECT fence_past($1, $2, $3, $4)"
 
 	// What was lost is no later than now, but for a margin, nor than what is there.
 	insertPast = `INSERT INTO pasts (past, origin, timeline, cause, noted_at, forgot)
@@ -47,7 +48,7 @@ func (s *Store) remember(ctx context.Context) error {
 		if _, err := tx.Exec(ctx, "LOCK TABLE pasts IN SHARE ROW EXCLUSIVE MODE"); err != nil { // one at a time
 			return err
 		}
-		if err := tx.QueryRow(ctx, selectPast).Scan(&s.past.number, &s.past.origin, &s.past.timeline); err != nil {
+		if err := tx.QueryRow(ctx, selectPast).Scan(&s.past.number, &s.past.noted, &s.past.origin, &s.past.timeline); err != nil {
 			return err
 		}
 		here := past{number: s.past.number}
@@ -61,8 +62,7 @@ func (s *Store) remember(ctx context.Context) error {
 		s.cfg.Log.Warn("postgres: the store may have lost commits that it had reported: nothing is begun that may have been begun before", "cause", cause)
 		here.number++
 		s.past = here
-		_, err = tx.Exec(ctx, insertPast, here.number, cause, engine.LossMargin.Microseconds())
-		return err
+		return tx.QueryRow(ctx, insertPast+" RETURNING noted_at", here.number, cause, engine.LossMargin.Microseconds()).Scan(&s.past.noted)
 	})
 }
 
@@ -79,17 +79,39 @@ func (p past) left(here past) string {
 
 // fence has a transaction fail that is in another past.
 func (s *Store) fence(b *pgx.Batch) {
-	b.Queue(fencePast, s.past.number, s.past.origin, s.past.timeline)
+	b.Queue(fencePast, s.past.number, s.past.noted, s.past.origin, s.past.timeline)
 }
 
-// forgot tells once that the store was opened in another past, if that is why err is.
+// forgot tells that the store was opened in another past, if that is why err is.
 func (s *Store) forgot(err error) error {
-	if !hasCode(hide(err), codePast) {
-		return err
+	switch hidden := hide(err); {
+	case hasCode(hidden, codePast):
+		return s.leftBehind()
+	case hasCode(hidden, codeLost):
+		return s.lost()
 	}
-	err = fmt.Errorf("%w: %w", engine.ErrNotCommitted, ErrForgot)
-	s.astray.Do(func() { s.cfg.Fatal(ErrForgot) })
 	return err
+}
+
+// leftBehind is what a store says that is of another past. It tells it once.
+func (s *Store) leftBehind() error {
+	s.astray.Do(func() { s.cfg.Fatal(ErrForgot) })
+	return fmt.Errorf("%w: %w", engine.ErrNotCommitted, ErrForgot)
+}
+
+const causeLost = "commits that were acknowledged to a running process were gone: the server's files were put back to an earlier time"
+
+// lost notes that commits are gone which were acknowledged to this process: no server tells
+// of a copy of its files that was simply started, but who was there remembers. What cannot be
+// noted is found again by the next commit.
+func (s *Store) lost() error {
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	defer cancel()
+	_, err := s.desk.Exec(ctx, insertPast+" ON CONFLICT (past) DO NOTHING", s.past.number+1, causeLost, engine.LossMargin.Microseconds())
+	if err != nil {
+		return fmt.Errorf("%w: postgres: note a loss: %w", engine.ErrNotCommitted, hide(err))
+	}
+	return s.leftBehind()
 }
 
 const selectForgot = "SELECT coalesce(max(forgot), 0) FROM pasts WHERE ended_at IS NULL"

@@ -188,3 +188,39 @@ func TestACopyThatIsRestoredHasForgotten(t *testing.T) {
 		t.Errorf("it was restored once more: from %v to %v", first, second)
 	}
 }
+
+// A copy of the server's files that was made before the last commits takes the server's
+// place. Nothing tells it from a restart but who was told of those commits, or whose own row is
+// gone with them.
+func TestWhoWasThereRemembers(t *testing.T) {
+	for name, late := range map[string]bool{"its last commit is gone": false, "it came after the copy": true} {
+		t.Run(name, func(t *testing.T) {
+			server := pgtest.Start(t)
+			url := migrateAt(t, server.URL("postgres"))
+			s, idle := watch(t, url), watch(t, url)
+			openAccounts(t, s.Store, 2)
+			copied := server.Clone(t, nil)
+			if late {
+				s = watch(t, url)
+			}
+			teller := newTeller(s.Store, "lost")
+			lost := teller.mustDo(t, move(0, 1))
+			copied.Stop()
+			server.Crash()
+			copied.Port = server.Port
+			copied.Restart(t)
+			for n := 0; n < 10 && s.told.Load() == 0; n++ { // connections that broke, and an epoch that is not there
+				if c, err := teller.decide(move(0, 1)); err == nil {
+					if err := s.Commit(context.Background(), c); err == nil {
+						t.Fatal("it commits what it has decided in another past")
+					}
+				}
+			}
+			s.wantAstray(t)
+			idle.wantAstray(t)
+			if until := wantForgot(t, openAt(t, url), true); !until.After(lost.At) {
+				t.Errorf("what was committed at %v is lost, and all after %v is said to be there", lost.At, until)
+			}
+		})
+	}
+}

@@ -26,7 +26,7 @@
 // have all, loses commits that were reported; Open warns of what it sees. A store that is
 // found on another server, or on one that was promoted or restored to a time, counts as one
 // that has lost some: see [Store.Forgot]. A copy of a server's files that is simply started is
-// not told from a restart: an operator must say so. A commit whose wait for the standby an
+// not told from a restart, but by a process that ran meanwhile: an operator must say so. A commit whose wait for the standby an
 // administrator cancels is seen by other processes before it is on the standby.
 // Entries of one account are in the order of their ordinals; seq is unique, and does
 // not ascend from one replica's to another's.
@@ -98,6 +98,9 @@ type writer struct {
 	id       atomic.Int64
 	epoch    atomic.Int64
 	doubtful atomic.Bool // the outcome of a commit is not known
+
+	acknowledged atomic.Int64 // commits; as many must be there
+
 	settling sync.Mutex
 }
 

@@ -11,7 +11,7 @@ import (
 // enter makes this process one that commits, with a row of its own.
 func (s *Store) enter(ctx context.Context) error {
 	var id int64
-	err := s.desk.QueryRow(ctx, "INSERT INTO writers VALUES (nextval('writer_numbers'), 0, 0) RETURNING id").Scan(&id)
+	err := s.desk.QueryRow(ctx, "INSERT INTO writers VALUES (nextval('writer_numbers'), 0, 0, 0) RETURNING id").Scan(&id)
 	if err != nil {
 		return hide(err)
 	}
@@ -38,7 +38,7 @@ func (s *Store) Clock(ctx context.Context) (time.Time, error) {
 	return fromMicros(micros), wrap("the clock", err)
 }
 
-const nextEpoch = "UPDATE writers SET epoch = epoch + 1 WHERE id = $1 RETURNING epoch"
+const nextEpoch = "UPDATE writers SET epoch = epoch + 1 WHERE id = $1 RETURNING epoch, commits"
 
 // settle ends the doubt about a commit whose outcome is not known, if there is any. It
 // begins another epoch, and that is a commit, too: it waits for the one in doubt, which
@@ -55,8 +55,8 @@ func (s *Store) settle(ctx context.Context) error {
 		return nil
 	}
 	err := s.beginEpoch(ctx)
-	if errors.Is(err, pgx.ErrNoRows) { // the row is gone: it was taken for a dead process's
-		err = s.enter(ctx)
+	if errors.Is(err, pgx.ErrNoRows) { // nobody but this process takes its row away
+		err = s.lost()
 	}
 	if err != nil {
 		s.writer.doubtful.Store(true)
@@ -71,15 +71,18 @@ func (s *Store) beginEpoch(ctx context.Context) error {
 	}
 	defer c.Release()
 	forgetWarnings(c.Conn().PgConn())
-	var epoch int64
+	var epoch, made int64
 	var b pgx.Batch
 	b.Queue(begin)
-	b.Queue(nextEpoch, s.writer.id.Load()).QueryRow(func(row pgx.Row) error { return row.Scan(&epoch) })
+	b.Queue(nextEpoch, s.writer.id.Load()).QueryRow(func(row pgx.Row) error { return row.Scan(&epoch, &made) })
 	if err := c.SendBatch(ctx, &b).Close(); err != nil {
 		return err
 	}
 	if err := replicated(c.Conn().PgConn()); err != nil {
 		return err
+	}
+	if made < s.writer.acknowledged.Load() {
+		return s.lost()
 	}
 	s.writer.epoch.Store(epoch)
 	return nil

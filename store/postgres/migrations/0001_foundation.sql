@@ -177,11 +177,15 @@ BEGIN
   END IF;
 END $$;
 
--- fence_epoch ends a transaction of a writer who is not of its epoch any more.
-CREATE FUNCTION fence_epoch(met bigint) RETURNS void LANGUAGE plpgsql AS $$
+-- fence_epoch ends a transaction of a writer who is not of its epoch any more, or of whose
+-- commits fewer are there than were acknowledged.
+CREATE FUNCTION fence_epoch(made bigint, acknowledged bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  IF met <> 1 THEN
+  IF made IS NULL THEN
     RAISE EXCEPTION 'another epoch has begun' USING ERRCODE = 'OP002';
+  END IF;
+  IF made <= acknowledged THEN
+    RAISE EXCEPTION 'commits that were acknowledged are gone' USING ERRCODE = 'OP004';
   END IF;
 END $$;
 
@@ -213,9 +217,10 @@ CREATE FUNCTION store_timeline() RETURNS bigint LANGUAGE sql VOLATILE AS
 $$ SELECT ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int::bigint $$;
 
 -- fence_past ends a transaction of a process that knows another past.
-CREATE FUNCTION fence_past(known bigint, origin text, timeline bigint) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION fence_past(known bigint, noted bigint, origin text, timeline bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  IF origin <> store_origin() OR timeline <> store_timeline() OR EXISTS (SELECT 1 FROM pasts p WHERE p.past > known) THEN
+  IF origin <> store_origin() OR timeline <> store_timeline()
+    OR NOT EXISTS (SELECT 1 FROM (SELECT past, noted_at FROM pasts ORDER BY past DESC LIMIT 1) p WHERE p.past = known AND p.noted_at = noted) THEN
     RAISE EXCEPTION 'the store was opened in another past' USING ERRCODE = 'OP003';
   END IF;
 END $$;
@@ -224,12 +229,13 @@ INSERT INTO pasts (past, origin, timeline, cause, noted_at)
 VALUES (1, store_origin(), store_timeline(), 'the store was made', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
 
 -- Whoever commits. Each has a row of its own, so that commits of several do not wait
--- for each other: the time of its last commit, and its epoch, which goes on when the
+-- for each other: the time of its last commit, how many it made, and its epoch, which goes on when the
 -- outcome of a commit is not known, so that one which is still on its way is refused.
 CREATE TABLE writers (
-  id    bigint NOT NULL PRIMARY KEY,
-  epoch bigint NOT NULL,
-  clock bigint NOT NULL
+  id      bigint NOT NULL PRIMARY KEY,
+  epoch   bigint NOT NULL,
+  clock   bigint NOT NULL,
+  commits bigint NOT NULL
 ) WITH (fillfactor = 10);
 
 CREATE TABLE events (
