@@ -71,6 +71,7 @@ func (s *Store) beginEpoch(ctx context.Context) error {
 	}
 	defer c.Release()
 	forgetWarnings(c.Conn().PgConn())
+	acknowledged := s.writer.acknowledged.Load() // before it is looked how many there are
 	var epoch, made int64
 	var b pgx.Batch
 	b.Queue(begin)
@@ -81,7 +82,7 @@ func (s *Store) beginEpoch(ctx context.Context) error {
 	if err := replicated(c.Conn().PgConn()); err != nil {
 		return err
 	}
-	if made < s.writer.acknowledged.Load() {
+	if made < acknowledged {
 		return s.lost()
 	}
 	s.writer.epoch.Store(epoch)
