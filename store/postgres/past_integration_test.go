@@ -200,11 +200,12 @@ func TestWhoWasThereRemembers(t *testing.T) {
 			s, idle := watch(t, url), watch(t, url)
 			openAccounts(t, s.Store, 2)
 			copied := server.Clone(t, nil)
-			if late {
+			lost := newTeller(s.Store, "lost").mustDo(t, move(0, 1))
+			if late { // and nothing was acknowledged to it
+				mustClose(t, s.place)
 				s = watch(t, url)
 			}
-			teller := newTeller(s.Store, "lost")
-			lost := teller.mustDo(t, move(0, 1))
+			teller := newTeller(s.Store, "again")
 			copied.Stop()
 			server.Crash()
 			copied.Port = server.Port
