@@ -109,9 +109,8 @@ func (w *writing) prepare(ctx context.Context) error {
 	if w.held != nil {
 		w.batch.Queue(haste)
 	}
-	w.store.fence(&w.batch)
 	me := &w.store.writer
-	w.batch.Queue(fenceWriter, me.id.Load(), me.epoch.Load(), micros(w.changes.At), me.acknowledged.Load())
+	w.batch.Queue(fenceWriter, append(w.store.past.args(), me.id.Load(), me.epoch.Load(), micros(w.changes.At), me.acknowledged.Load())...)
 	w.enterDay()
 	w.meetNotices()
 	w.fenceBalances()
@@ -133,8 +132,8 @@ func (w *writing) prepare(ctx context.Context) error {
 	return nil
 }
 
-const fenceWriter = `WITH mine AS (UPDATE writers SET clock = greatest(clock, $3), commits = commits + 1 WHERE id = $1 AND epoch = $2 RETURNING commits)
-	SELECT fence_epoch((SELECT commits FROM mine), $4)`
+const fenceWriter = `WITH mine AS (UPDATE writers SET clock = greatest(clock, $7), commits = commits + 1 WHERE id = $5 AND epoch = $6 RETURNING commits)
+	SELECT ` + fencePast + `, fence_epoch((SELECT commits FROM mine), $8)`
 
 func (w *writing) check() error {
 	c := w.changes

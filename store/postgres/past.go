@@ -31,9 +31,9 @@ const (
 	selectPast = "SELECT past, noted_at, origin, timeline FROM pasts ORDER BY past DESC LIMIT 1"
 	selectHere = "SELECT store_origin(), store_timeline()"
 
-	// fencePast is the first thing that a transaction does which decides or writes: behind a
-	// pooler the server may be another from one to the next.
-	fencePast = "SELECT fence_past($1, $2, $3, $4)"
+	// fencePast is selected first in every transaction that decides or writes: behind a pooler
+	// the server may be another from one to the next.
+	fencePast = "fence_past($1, $2, $3, $4)"
 
 	// What was lost is no later than now, but for a margin, nor than what is there.
 	insertPast = `INSERT INTO pasts (past, origin, timeline, cause, noted_at, forgot)
@@ -77,10 +77,8 @@ func (p past) left(here past) string {
 	return ""
 }
 
-// fence has a transaction fail that is in another past.
-func (s *Store) fence(b *pgx.Batch) {
-	b.Queue(fencePast, s.past.number, s.past.noted, s.past.origin, s.past.timeline)
-}
+// args are those of fencePast, by which a transaction fails that is in another past.
+func (p past) args() []any { return []any{p.number, p.noted, p.origin, p.timeline} }
 
 // forgot tells that the store was opened in another past, if that is why err is.
 func (s *Store) forgot(err error) error {
@@ -114,15 +112,14 @@ func (s *Store) lost() error {
 	return s.leftBehind()
 }
 
-const selectForgot = "SELECT coalesce(max(forgot), 0) FROM pasts WHERE ended_at IS NULL"
+const selectForgot = "SELECT (SELECT coalesce(max(forgot), 0) FROM pasts WHERE ended_at IS NULL), " + fencePast
 
 // Forgot is [engine.Lineage]'s. Who asks now and then learns of another past although
 // there is nothing to load.
 func (s *Store) Forgot(ctx context.Context) (until time.Time, err error) {
 	var b pgx.Batch
 	b.Queue(begin)
-	s.fence(&b)
-	b.Queue(selectForgot).Query(func(rows pgx.Rows) error {
+	b.Queue(selectForgot, s.past.args()...).Query(func(rows pgx.Rows) error {
 		return eachRow(rows, func(r *row) { until = r.time() })
 	})
 	err = s.desk.SendBatch(ctx, &b).Close()

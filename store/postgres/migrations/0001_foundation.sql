@@ -207,14 +207,18 @@ CREATE TABLE pasts (
 
 -- Where the tables are. A copy of the server's files has the same; tables that a dump made
 -- anew have not, even in the same database.
-CREATE FUNCTION store_origin() RETURNS text LANGUAGE sql VOLATILE AS
-$$ SELECT system_identifier || '/' || (SELECT oid FROM pg_database WHERE datname = current_database()) || '/' || 'pasts'::regclass::oid
-     FROM pg_control_system() $$;
+CREATE FUNCTION store_origin() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN (SELECT system_identifier || '/' || (SELECT oid FROM pg_database WHERE datname = current_database()) || '/' || 'pasts'::regclass::oid
+    FROM pg_control_system());
+END $$;
 
 -- Which history the server tells: that of the file which is written, since the control
 -- file has it only after the next checkpoint.
-CREATE FUNCTION store_timeline() RETURNS bigint LANGUAGE sql VOLATILE AS
-$$ SELECT ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int::bigint $$;
+CREATE FUNCTION store_timeline() RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int::bigint;
+END $$;
 
 -- fence_past ends a transaction of a process that knows another past.
 CREATE FUNCTION fence_past(known bigint, noted bigint, origin text, timeline bigint) RETURNS void LANGUAGE plpgsql AS $$
