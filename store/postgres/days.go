@@ -86,7 +86,12 @@ const scriptMakeDay = `
 	WITH moved AS (DELETE FROM keys_rest WHERE created_at >= $from AND created_at < $to RETURNING *) INSERT INTO $name SELECT * FROM moved;
 	ALTER TABLE keys ATTACH PARTITION $name FOR VALUES FROM ($from) TO ($to);`
 
+// makeDay makes the tables of a day, unless somebody has since it was found missing.
 func makeDay(ctx context.Context, tx pgx.Tx, day int64) error {
+	var made bool
+	if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM key_days WHERE day = $1)", day).Scan(&made); err != nil || made {
+		return err
+	}
 	return script(ctx, tx, day, scriptMakeDay)
 }
 
