@@ -140,7 +140,7 @@ request, and is executed. The word is kept with its evidence and who gave it.`,
 		case err != nil:
 			return err
 		case ended == 0:
-			return badNews{"there is no recovery to end"}
+			return badNews{"there is no recovery to end that was known of before now; see `oncepay recovery status`"}
 		}
 		_, err = fmt.Fprintln(p.stdout, "the recovery is ended; servers take payments as ever within some seconds")
 		return err

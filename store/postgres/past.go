@@ -55,6 +55,7 @@ func (s *Store) remember(ctx context.Context) error {
 		if err := tx.QueryRow(ctx, selectHere).Scan(&here.origin, &here.timeline); err != nil {
 			return err
 		}
+		s.found = s.past.number
 		cause := s.past.left(here)
 		if cause == "" {
 			return nil
@@ -156,10 +157,11 @@ func (s *Store) NoteLoss(ctx context.Context, cause string) error {
 const endLosses = `UPDATE pasts SET ended_at = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, evidence = $1, actor = $2
 	WHERE forgot IS NOT NULL AND ended_at IS NULL AND past <= $3`
 
-// EndLosses ends the caution about all that may have been lost until the store was opened.
-// It says how many losses that were.
+// EndLosses ends the caution about all that was known to be lost when the store was opened:
+// not about what was noticed only then, since nobody can have looked into that. It says how
+// many losses that were.
 func (s *Store) EndLosses(ctx context.Context, evidence, actor string) (ended int, err error) {
-	tag, err := s.desk.Exec(ctx, endLosses, writeText(evidence), writeText(actor), s.past.number)
+	tag, err := s.desk.Exec(ctx, endLosses, writeText(evidence), writeText(actor), s.found)
 	if err != nil {
 		return 0, fmt.Errorf("postgres: end losses: %w", hide(err))
 	}

@@ -77,12 +77,16 @@ func TestAStandbyThatLaggedHasForgotten(t *testing.T) {
 	primary, standby := pair(t)
 	url := both(primary, standby)
 	migrateAt(t, primary.URL("postgres"))
-	s, idle := watch(t, url), watch(t, url)
+	run(t, primary.URL("postgres"), "CREATE ROLE ordinary LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO ordinary; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO ordinary")
+	s, idle := watch(t, strings.Replace(url, "postgres@", "ordinary@", 1)), watch(t, url)
 	openAccounts(t, s.Store, 2)
 	teller := newTeller(s.Store, "failover")
 	kept := teller.mustDo(t, move(0, 1))
 	waitFor(t, primary.URL("postgres"), "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()", 1)
 	wantForgot(t, s.place, false)
+	if _, err := postgres.Open(t.Context(), postgres.Config{URL: standby.URL("postgres"), Log: quiet}); err == nil {
+		t.Error("a standby is opened")
+	}
 	standby.SQL(t, "postgres", "ALTER SYSTEM SET primary_conninfo = ''")
 	standby.SQL(t, "postgres", "SELECT pg_reload_conf()")
 	waitFor(t, primary.URL("postgres"), "SELECT count(*) FROM pg_stat_replication", 0)
@@ -100,6 +104,9 @@ func TestAStandbyThatLaggedHasForgotten(t *testing.T) {
 		t.Error("the standby has not what it should have")
 	}
 	idle.wantAstray(t)
+	if n, err := again.EndLosses(t.Context(), "what was found when it was opened", "ops"); n != 0 || err != nil {
+		t.Errorf("%d losses were ended that nobody can have looked into: %v", n, err)
+	}
 	other := openAt(t, url)
 	if same := wantForgot(t, other, true); !same.Equal(until) {
 		t.Errorf("one process is told %v, another %v", until, same)

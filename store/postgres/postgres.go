@@ -81,6 +81,7 @@ type Store struct {
 	cfg   Config
 
 	past    past
+	found   int64     // the past that was known when it was opened
 	astray  sync.Once // it was told that this is not the past any more
 	writer  writer
 	held    holder
