@@ -29,8 +29,8 @@ func TestAKeyTakesNoRoundTrip(t *testing.T) {
 	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeCacheStatement, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol} {
 		t.Run(mode.String(), func(t *testing.T) {
 			var trips atomic.Int64
-			s := newShop(t, openPool(t, startProxy(t, pgtest.Database(t), func(m message) bool {
-				if !m.answer && (m.kind == 'S' || m.kind == 'Q') { // Sync, Query: these are waited for
+			s := newShop(t, openPool(t, pgtest.Proxy(t, pgtest.Database(t), func(m pgtest.Message) bool {
+				if !m.Answer && (m.Kind == 'S' || m.Kind == 'Q') { // Sync, Query: these are waited for
 					trips.Add(1)
 				}
 				return true
@@ -95,8 +95,8 @@ func cutAt(t *testing.T, watcher *shop, url string, answers bool, n int) (cut bo
 	t.Helper()
 	var armed, isCut atomic.Bool
 	seen := 0
-	s := newShop(t, openPool(t, startProxy(t, url, func(m message) bool {
-		if isCut.Load() || !armed.Load() || m.answer != answers {
+	s := newShop(t, openPool(t, pgtest.Proxy(t, url, func(m pgtest.Message) bool {
+		if isCut.Load() || !armed.Load() || m.Answer != answers {
 			return true
 		}
 		seen++
@@ -148,8 +148,8 @@ func TestAContextThatEndsDuringCommit(t *testing.T) {
 	var armed, cancelled atomic.Bool
 	ctx, cancel := context.WithCancel(t.Context())
 	syncs := 0
-	s := newShop(t, openPool(t, startProxy(t, pgtest.Database(t), func(m message) bool {
-		if armed.Load() && !m.answer && m.kind == 'S' {
+	s := newShop(t, openPool(t, pgtest.Proxy(t, pgtest.Database(t), func(m pgtest.Message) bool {
+		if armed.Load() && !m.Answer && m.Kind == 'S' {
 			if syncs++; syncs == 2 { // that of the order, and then the answer's
 				cancel()
 				cancelled.Store(true)

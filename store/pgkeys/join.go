@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/oncepay/oncepay/internal/pgrows"
 	"github.com/oncepay/oncepay/once"
 )
 
@@ -43,17 +44,17 @@ func (o *Operation[T]) Do(ctx context.Context, id string, request any, fn func(c
 	if err != nil {
 		return result, err
 	}
-	done, err := o.Keys.turns.take(ctx, once.Key{Tenant: tenant, ID: id}, o.Keys.wait)
+	done, err := o.Keys.turns.Take(ctx, once.Key{Tenant: tenant, ID: id}, o.Keys.wait)
 	if err != nil {
 		return result, fmt.Errorf("%s %q: %w", o.Name, id, err)
 	}
 	defer done()
-	for try := range tries {
+	for try := range pgrows.Tries {
 		t := &transaction{keys: o.Keys, caller: ctx, options: o.Tx, commits: true}
 		if result, err = o.within(ctx, t, id, request, fn); !t.again(err) {
 			break
 		}
-		pause(ctx, try)
+		pgrows.Pause(ctx, try)
 	}
 	return result, err
 }

@@ -83,7 +83,7 @@ type Keys struct {
 	pool   *pgxpool.Pool
 	tables *pgrows.Tables
 	wait   time.Duration
-	turns  turns
+	turns  pgrows.Turns
 }
 
 var (

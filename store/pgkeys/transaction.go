@@ -68,7 +68,7 @@ func (t *transaction) write(ctx context.Context, next once.Record, then ...strin
 	if seen.Won {
 		t.version = next.Version
 	}
-	return t.keys.show(ctx, t.tx, next, seen)
+	return t.keys.tables.Show(ctx, asking(t.tx), next, seen)
 }
 
 // complete writes the answer over what the transaction holds, and commits.
@@ -93,13 +93,13 @@ func (t *transaction) complete(ctx context.Context, next once.Record) (once.Seen
 // Load is once.Store's.
 func (t *transaction) Load(ctx context.Context, key once.Key) (once.Seen, error) {
 	if t.tx != nil {
-		return t.keys.load(ctx, t.tx, key)
+		return t.keys.tables.Read(ctx, asking(t.tx), key)
 	}
 	seen, err := t.ask(ctx, pgrows.Query{SQL: t.keys.tables.Load, Args: pgrows.ByKey(key)})
 	if err != nil {
 		return once.Seen{}, err
 	}
-	return t.keys.whole(ctx, t.tx, key, seen)
+	return t.keys.tables.Whole(ctx, asking(t.tx), key, seen)
 }
 
 // ask sends a query, and what follows it, in one round trip. The first one begins the
@@ -136,7 +136,7 @@ func (t *transaction) send(ctx context.Context, b *pgx.Batch) error {
 // note notes what an error means for the transaction.
 func (t *transaction) note(ctx context.Context, err error) {
 	state := sqlState(err)
-	t.busy = state == lockNotAvailable || err != nil && state == "" && !t.working && ctx.Err() != nil && t.caller.Err() == nil
+	t.busy = state == pgrows.LockNotAvailable || err != nil && state == "" && !t.working && ctx.Err() != nil && t.caller.Err() == nil
 	t.lost = err != nil && state == "" && !t.busy
 }
 
@@ -149,7 +149,7 @@ func (t *transaction) again(err error) bool {
 // explained is an error of the engine's as it is told to the caller.
 func (t *transaction) explained(err error) error {
 	if err != nil && t.busy {
-		return fmt.Errorf("%w (%v)", busy(), err)
+		return fmt.Errorf("%w (%v)", pgrows.Busy(), err)
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-package pgkeys
+package pgrows
 
 import (
 	"context"
@@ -8,10 +8,11 @@ import (
 	"github.com/oncepay/oncepay/once"
 )
 
-// turns let one caller of a process at a time to a key: the others wait here, where that
+// Turns let one caller of a process at a time to a key: the others wait here, where that
 // costs no connection. Without it a thousand duplicates would hold the whole pool, and
-// whoever has another key would wait for them.
-type turns struct {
+// whoever has another key would wait for them. The zero Turns are ready, and safe for
+// concurrent use.
+type Turns struct {
 	mu sync.Mutex
 	of map[once.Key]*turn
 }
@@ -21,9 +22,9 @@ type turn struct {
 	queued int           // who holds it, or waits for it
 }
 
-// take waits for the key's turn, and returns what gives it back. It fails with an
+// Take waits for the key's turn, and returns what gives it back. It fails with an
 // ErrBusy, or as ctx does.
-func (t *turns) take(ctx context.Context, key once.Key, wait time.Duration) (done func(), err error) {
+func (t *Turns) Take(ctx context.Context, key once.Key, wait time.Duration) (done func(), err error) {
 	own := t.queue(key)
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -33,13 +34,13 @@ func (t *turns) take(ctx context.Context, key once.Key, wait time.Duration) (don
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-timer.C:
-		err = busy()
+		err = Busy()
 	}
 	t.leave(key, own)
 	return nil, err
 }
 
-func (t *turns) queue(key once.Key) *turn {
+func (t *Turns) queue(key once.Key) *turn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	own := t.of[key]
@@ -55,7 +56,7 @@ func (t *turns) queue(key once.Key) *turn {
 	return own
 }
 
-func (t *turns) leave(key once.Key, own *turn) {
+func (t *Turns) leave(key once.Key, own *turn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if own.queued--; own.queued == 0 {
@@ -63,4 +64,5 @@ func (t *turns) leave(key once.Key, own *turn) {
 	}
 }
 
-func busy() error { return &once.BusyError{RetryAfter: time.Second} }
+// Busy is what they are told who have waited in vain for somebody else's transaction.
+func Busy() error { return &once.BusyError{RetryAfter: time.Second} }
