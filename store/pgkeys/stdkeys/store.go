@@ -19,7 +19,9 @@ type asker interface {
 
 // asking is how pgrows asks it.
 func asking(a asker) pgrows.Asker {
-	return func(ctx context.Context, query string, args ...any) pgrows.Row { return a.QueryRowContext(ctx, query, args...) }
+	return func(ctx context.Context, query string, args ...any) pgrows.Row {
+		return a.QueryRowContext(ctx, query, args...)
+	}
 }
 
 // Swap is once.Store's. What the database refuses because of what others do at the same
