@@ -67,7 +67,7 @@ var name = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,39}$`)
 // safe for concurrent use.
 type Tables struct {
 	Schema string // the statements that make them, each ended by ";\n"
-	Lock   int64  // the advisory lock of who makes them
+	Lock   int64  // the advisory lock of who makes them, or others in the same schema
 
 	Load       string // of a tenant and an id
 	Unfinished string // after a tenant and an id, up to a number
@@ -103,7 +103,7 @@ func New(n Names) (*Tables, error) {
 		}
 	}
 	lock := fnv.New64a()
-	fmt.Fprintf(lock, "oncepay keys %s", prefix)
+	fmt.Fprintf(lock, "oncepay keys %s", n.Schema)
 	t := &Tables{
 		Schema: makes(n, prefix), Lock: int64(lock.Sum64()),
 		Load: shows("false", "", prefix),

@@ -91,8 +91,11 @@ func TestARefusalAfterAStepIsKept(t *testing.T) {
 	}
 }
 
+// A panic leaves nothing behind, and the connection is not lost for it.
 func TestAPanicLeavesNothing(t *testing.T) {
 	s := openShop(t)
+	s.db.SetMaxOpenConns(1)
+	session := s.count(t, "SELECT pg_backend_pid()")
 	func() {
 		defer func() {
 			if recover() == nil {
@@ -105,8 +108,8 @@ func TestAPanicLeavesNothing(t *testing.T) {
 		})
 	}()
 	s.wantSold(t, "k", "tea")
-	if n := s.db.Stats().InUse; n != 0 {
-		t.Errorf("%d connections are not given back", n)
+	if now := s.count(t, "SELECT pg_backend_pid()"); now != session {
+		t.Errorf("session %d was given up for %d", session, now)
 	}
 }
 

@@ -27,14 +27,16 @@
 //
 // Of the driver it is asked that it takes $1 for a parameter, that its transactions end
 // with the context that they were begun with, and that the errors that a server answers
-// with have a method SQLState, as those of pgx/stdlib and lib/pq do. Without the last,
-// what the database has undone because of others is tried again like what was lost.
+// with have a method SQLState, as those of pgx/stdlib and lib/pq do. With errors that
+// have none, all that fails in the statements of this package is tried again like what was
+// lost, also where that is in vain.
 //
 // # What is not promised
 //
-// Round trips: database/sql has no pipeline. The claim, its savepoint and the answer take
-// one each, so a transaction with a key takes three more than without; through pgx,
-// pgkeys takes none.
+// Round trips: database/sql has no pipeline. The claim, its savepoint and the answer are
+// sent one by one, so that a transaction with a key takes three round trips more than
+// without, and two more still with a driver like lib/pq, which prepares a statement with
+// parameters each time. Through pgx, pgkeys takes none.
 //
 // A *sql.Tx cannot be lent without what ends it. A function that commits its transaction
 // itself has committed its rows without an answer: it is told [ErrEnded], nothing runs
