@@ -51,6 +51,32 @@ func BenchmarkOrder(b *testing.B) {
 	b.ReportMetric(ratios[n/2], "of-plain")
 }
 
+// BenchmarkForgetting measures what gives the space of keys back that may be forgotten:
+// small rows with three indexes, deleted a piece at a time.
+func BenchmarkForgetting(b *testing.B) {
+	const rows = 1_000_000
+	s := newShop(b, openPool(b, pgtest.Start(b).URL("postgres")), pgkeys.Config{})
+	now := time.Now()
+	longest := time.Duration(0)
+	for b.Loop() {
+		b.StopTimer()
+		s.exec(b, `INSERT INTO once_keys (tenant, id, version, state, operation, resource, attempt, owner, created_at, expires_at, forget_at,
+				scheme, fingerprint, note, replays, status, dropped, seal, slot)
+			SELECT '', 'order-' || md5(n::text), 2, 2, 'order', '', 1, '', $1, $1, $1, 1, sha256(n::text::bytea), '', 0, 200, false, '', 0
+			FROM generate_series(1, $2::int) n`, now.Add(-time.Hour), rows)
+		b.StartTimer()
+		for more := true; more; {
+			var err error
+			began := time.Now()
+			if more, err = s.keys.Sweep(b.Context(), now); err != nil {
+				b.Fatal(err)
+			}
+			longest = max(longest, time.Since(began))
+		}
+	}
+	b.ReportMetric(float64(longest.Milliseconds()), "longest-ms")
+}
+
 // BenchmarkExpiry measures what gives the space of answers back, by how many they are:
 // truncating the table of their day, and deleting them.
 func BenchmarkExpiry(b *testing.B) {
