@@ -51,7 +51,7 @@ func (t *Tables) write(forms *writes, next once.Record) (q Query, err error) {
 		if err != nil {
 			return q, err
 		}
-		q.Args = append(q.Args, string(header), orNil(next.Answer.Body))
+		q.Args = append(q.Args, string(header), next.Answer.Body)
 	}
 	if forms != &t.insert {
 		q.Args = append(q.Args, next.Version-1)
@@ -64,7 +64,7 @@ func values(r *once.Record, slot *int16) []any {
 	return []any{
 		escape(r.Key.Tenant), r.Key.ID, r.Version, int16(r.State), escape(r.Operation), escape(r.Resource), r.Attempt, escape(r.Owner),
 		orNull(r.LeaseUntil), orNull(r.CreatedAt), orNull(r.ExpiresAt), orNull(r.ForgetAt),
-		int16(r.Fingerprint.Scheme), r.Fingerprint.Sum[:], orNil(r.Progress), escape(r.Note), r.Replays,
+		int16(r.Fingerprint.Scheme), r.Fingerprint.Sum[:], r.Progress, escape(r.Note), r.Replays,
 		int16(r.Answer.Status), r.Answer.Dropped, escape(r.Answer.Seal), slot,
 	}
 }
@@ -142,15 +142,6 @@ func orNull(t time.Time) *time.Time {
 		return nil
 	}
 	return &t
-}
-
-// orNil is b as a value that every driver takes for NULL if it is nil: to some a nil
-// slice is an empty one.
-func orNil(b []byte) any {
-	if b == nil {
-		return nil
-	}
-	return b
 }
 
 func orZero(t *time.Time) time.Time {

@@ -1,6 +1,6 @@
 // Package pgkeys keeps idempotency keys in the caller's own PostgreSQL, through pgx: a
 // once.Store, a once.Lister and a once.Sweeper, and keys that join the caller's own
-// transactions.
+// transactions. Package stdkeys, below it, does the same through database/sql.
 //
 //	keys, err := pgkeys.New(pool, pgkeys.Config{})
 //	err = keys.Migrate(ctx)
