@@ -80,6 +80,7 @@ func startSandbox(t *testing.T, program string, args ...string) *sandboxProcess 
 	t.Helper()
 	args = append([]string{"sandbox", "--addr=127.0.0.1:0", "--books=" + filepath.Join(t.TempDir(), "sandbox.db")}, args...)
 	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), "TEST_AS_PROGRAM=yes")
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -384,12 +385,17 @@ func (w *till) charges(o *paidOrder) ([]gatewayCharge, error) {
 	if o.id == "" { // declined: its payment is in the answer, and has no charges
 		return nil, nil
 	}
-	resp, err := http.Get(w.sandbox + "/sandbox/charges?payment=" + o.id)
+	return readBooks[gatewayCharge](w.sandbox, o.id)
+}
+
+// readBooks reads what a sandbox has of a payment.
+func readBooks[Charge any](sandbox, payment string) ([]Charge, error) {
+	resp, err := http.Get(sandbox + "/sandbox/charges?payment=" + payment)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	var list struct{ Data []gatewayCharge }
+	var list struct{ Data []Charge }
 	err = json.NewDecoder(resp.Body).Decode(&list)
 	return list.Data, err
 }

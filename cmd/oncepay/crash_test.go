@@ -243,6 +243,7 @@ type crashServer struct {
 	cmd     *exec.Cmd
 	url     string
 	phase   string // a file in which the program keeps where its batch is
+	stdout  *bufio.Reader
 	http    *http.Client
 	clients sync.WaitGroup
 	stderr  bytes.Buffer
@@ -250,26 +251,42 @@ type crashServer struct {
 
 func (w *crashWorld) start(t *testing.T) *crashServer {
 	t.Helper()
-	s := &crashServer{phase: filepath.Join(w.dir, "phase")}
+	s := launch(t, w.program, filepath.Join(w.dir, "phase"), append([]string{"--store=sqlite:" + w.path()}, w.args...)...)
+	s.ready(t)
+	return s
+}
+
+// launch starts `oncepay serve --dev` on a free port.
+func launch(t *testing.T, program, phase string, args ...string) *crashServer {
+	t.Helper()
+	s := &crashServer{phase: phase}
 	s.http = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: crashClients}}
-	s.cmd = exec.Command(w.program, append([]string{"serve", "--dev", "--addr=127.0.0.1:0", "--store=sqlite:" + w.path()}, w.args...)...)
-	s.cmd.Env = append(os.Environ(), "CRASHTEST_PHASE="+s.phase)
+	s.cmd = exec.Command(program, append([]string{"serve", "--dev", "--addr=127.0.0.1:0"}, args...)...)
+	s.cmd.Env = append(os.Environ(), "CRASHTEST_PHASE="+s.phase, "TEST_AS_PROGRAM=yes")
 	s.cmd.Stderr = &s.stderr
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.stdout = bufio.NewReader(stdout)
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.cmd.Process.Kill() })
-	ready, err := bufio.NewReader(stdout).ReadString('\n')
-	_, rest, found := strings.Cut(ready, "http://")
+	return s
+}
+
+// ready waits until a server that was launched answers.
+func (s *crashServer) ready(t *testing.T) {
+	t.Helper()
+	line, err := s.stdout.ReadString('\n')
+	_, rest, found := strings.Cut(line, "http://")
 	if err != nil || !found {
-		t.Fatalf("the server did not get ready: %q %v\n%s", ready, err, &s.stderr)
+		s.cmd.Process.Kill()
+		s.cmd.Wait() // all of its stderr is there then
+		t.Fatalf("the server did not get ready: %q %v\n%s", line, err, &s.stderr)
 	}
 	s.url = "http://" + strings.Fields(rest)[0]
-	return s
 }
 
 // send sends a request once and keeps a final answer. Whatever else comes back,
