@@ -69,9 +69,14 @@ func (s *Step) again(b *batch, err error) {
 		s.failBatch(b, fmt.Errorf("%w: %w", ErrUnavailable, err))
 		return
 	}
+	s.reload(b)
+}
+
+// reload has a batch decided again, on rows that are loaded anew.
+func (s *Step) reload(b *batch) {
 	s.last = nil // fresh loads come after it; and who won may have had the store forget it
 	fresh := newBatch()
-	fresh.tries = b.tries
+	fresh.tries, fresh.wrong = b.tries, b.wrong
 	for _, j := range b.jobs {
 		fresh.add(j)
 	}

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -28,23 +29,25 @@ func TestADefectFailsAlone(t *testing.T) {
 		"an error, no refusal":  func() (ledger.Result, error) { return ledger.Result{}, errBroken },
 		"a result with nothing": func() (ledger.Result, error) { return ledger.Result{}, nil },
 	} {
-		t.Run(name, func(t *testing.T) {
-			e := engine.New(newBank(t), engine.Config{})
-			defer e.Close(context.Background())
-			bad := transferOne("bad", 1)
-			bad.Command = defective{decide}
-			outcomes := e.DoAll(t.Context(), []*engine.Job{transferOne("k1", 1), transferOne("k2", 1), bad, transferOne("k3", 1)})
-			for i, o := range outcomes {
-				if failed := i == 2; errors.Is(o.Err, engine.ErrInternal) != failed || (o.Err == nil) == failed {
-					t.Errorf("job %d: %v", i, o.Err)
+		for _, shared := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", shared ", shared), func(t *testing.T) {
+				e := engine.New(newBank(t), engine.Config{Shared: shared})
+				defer e.Close(context.Background())
+				bad := transferOne("bad", 1)
+				bad.Command = defective{decide}
+				outcomes := e.DoAll(t.Context(), []*engine.Job{transferOne("k1", 1), transferOne("k2", 1), bad, transferOne("k3", 1)})
+				for i, o := range outcomes {
+					if failed := i == 2; errors.Is(o.Err, engine.ErrInternal) != failed || (o.Err == nil) == failed {
+						t.Errorf("job %d: %v", i, o.Err)
+					}
 				}
-			}
-			if first, last := outcomes[0].Answer.Body, outcomes[3].Answer.Body; strings.Compare(string(first), string(last)) >= 0 {
-				t.Errorf("decided out of order: %s is not before %s", first, last)
-			}
-			if o := e.Do(t.Context(), transferOne("k4", 1)); o.Err != nil {
-				t.Errorf("afterwards: %v", o.Err)
-			}
-		})
+				if first, last := outcomes[0].Answer.Body, outcomes[3].Answer.Body; strings.Compare(string(first), string(last)) >= 0 {
+					t.Errorf("decided out of order: %s is not before %s", first, last)
+				}
+				if o := e.Do(t.Context(), transferOne("k4", 1)); o.Err != nil {
+					t.Errorf("afterwards: %v", o.Err)
+				}
+			})
+		}
 	}
 }

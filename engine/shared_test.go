@@ -167,6 +167,46 @@ func (l *lossy) Commit(ctx context.Context, c *engine.Changes) error {
 	return l.Memory.Commit(ctx, c)
 }
 
+// What another process does between the two loads of a batch makes rows that do not belong
+// together. That is a race like any other, not a defect: all who void a hold under one key get
+// one answer.
+func TestTheTwoLoadsOfABatchAreOfTwoMoments(t *testing.T) {
+	store := newBank(t)
+	torn := &interrupted{Memory: store}
+	all := replicas(t, store, torn)
+	defer closeAll(t, all)
+	hold := transferOne("hold", 1)
+	hold.Command = ledger.CreateTransfer{Tenant: "acme", From: "a", To: "b", Amount: 1, Currency: "EUR", Pending: true}
+	made := all[0].Do(t.Context(), hold)
+	void := func() *engine.Job {
+		j := transferOne("void", 1)
+		j.Command = ledger.VoidTransfer{Ref: ledger.Ref{Tenant: "acme", ID: string(made.Answer.Body)}}
+		return j
+	}
+	var first engine.Outcome
+	torn.after = func() { first = all[0].Do(context.Background(), void()) }
+	again := all[1].Do(t.Context(), void())
+	if first.Err != nil || again.Err != nil || !again.Replayed || string(again.Answer.Body) != string(first.Answer.Body) {
+		t.Errorf("one is told %+v, the other %+v", first, again)
+	}
+	wantInOrder(t, store)
+}
+
+// interrupted is a store at which something happens after the next load.
+type interrupted struct {
+	*engine.Memory
+	after func()
+}
+
+func (i *interrupted) Load(ctx context.Context, n engine.Need) (engine.Rows, error) {
+	rows, err := i.Memory.Load(ctx, n)
+	if i.after != nil {
+		i.after()
+		i.after = nil
+	}
+	return rows, err
+}
+
 // A process whose clock is behind writes nothing that is older than what it changes.
 func TestProcessesAgreeOnWhatCameFirst(t *testing.T) {
 	store := newBank(t)
