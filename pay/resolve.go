@@ -71,7 +71,11 @@ func (c ResolvePayment) arrivesBy(p *Payment, o *Operation) time.Time {
 		return time.Time{}
 	}
 	ended := later(later(o.StoppedAt, o.SentAt), o.LeaseUntil)
-	return ended.Add(c.House.Gateways[p.Gateway].Contract.towards(o).InFlight)
+	terms, known := c.House.Gateways[p.Gateway]
+	if !known && o.InFlight > 0 { // who decides is no server: what was promised when that was sent holds
+		return ended.Add(o.InFlight)
+	}
+	return ended.Add(terms.Contract.towards(o).InFlight)
 }
 
 // As is what was decided, in the words that it was asked in.

@@ -89,6 +89,15 @@ func TestWhatMayStillArriveIsNotDecidedAbsent(t *testing.T) {
 	w.want(t, p, view{Status: pay.Failed}, books{})
 
 	p = w.answered1(t, w.confirmed(t), silence)
+	elsewhere := w.resolve(p, false)
+	elsewhere.House = pay.House{} // who decides knows no gateway: what was promised when that was sent holds
+	w.now = w.now.Add(prompt.InFlight - time.Microsecond)
+	w.refuse(t, elsewhere, ledger.InProgress, "")
+	w.now = w.now.Add(time.Microsecond)
+	w.do(t, elsewhere)
+	w.want(t, p, view{Status: pay.Failed}, books{})
+
+	p = w.answered1(t, w.confirmed(t), silence)
 	w.shorten(func(c *pay.Contract) { c.InFlight = time.Millisecond }) // it promised more when that was sent
 	w.now = w.now.Add(prompt.InFlight - time.Microsecond)
 	w.refuse(t, w.resolve(p, false), ledger.InProgress, "")
