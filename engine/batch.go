@@ -15,8 +15,8 @@ import (
 type batch struct {
 	jobs  []*Job
 	first []*Job // jobs whose rows have not come yet: they may name more
-	tries int // races that were lost
-	wrong int // defects that were not believed; see isolate
+	tries int    // races that were lost
+	wrong int    // defects that were not believed; see isolate
 
 	book   *pay.Book
 	orders []*pay.Order // to be carried out once the batch is durable
