@@ -22,7 +22,7 @@ import (
 	"github.com/oncepay/oncepay/internal/pgtest"
 )
 
-var replicaEnds = flag.Int("ends", 10, "how often a replica is killed or stopped under load, for each test of replicas")
+var replicaEnds = flag.Int("ends", 6, "how often a replica is killed or stopped under load, for each test of replicas")
 
 const (
 	replicas       = 3
@@ -34,15 +34,17 @@ const (
 // nothing that they acknowledged, and leave nothing behind that is stuck. Duplicates go to
 // several at once, and the command line works beside them.
 func TestReplicasAreOneService(t *testing.T) {
-	for name, world := range map[string]struct{ sandbox []string }{
-		"and the gateway repeats safely": {[]string{"--timeout=1s", "--in-flight=3s"}},
-		"and every send charges again":   {[]string{"--hostile", "--timeout=1s", "--in-flight=3s"}},
+	for name, world := range map[string]struct {
+		hostile bool
+		reach   func(testing.TB, string) string
+	}{
+		"where the gateway repeats safely":                  {reach: directly},
+		"through PgBouncer, where every send charges again": {hostile: true, reach: throughBouncer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			pg := startDatabase(t)
-			f := newFleet(t, pg.URL("postgres"), world.sandbox...)
-			f.hostile = world.sandbox[0] == "--hostile"
+			f := newFleet(t, world.reach(t, pg.URL("postgres")), world.hostile)
 			stop := f.load(t)
 			for range *replicaEnds {
 				time.Sleep(time.Duration(f.luck.IntN(400)) * time.Millisecond) // the moment of the end is the luck of this test
@@ -57,13 +59,20 @@ func TestReplicasAreOneService(t *testing.T) {
 				t.Errorf("there were deadlocks:\n%s", lines)
 			}
 			lost := pg.SQL(t, "postgres", "SELECT count(*) FROM payment_lines WHERE detail LIKE 'nothing was heard of its sender%'")
-			t.Logf("%d kills and %d stops; %d orders, %d transfers; %d requests in doubt at an end, %d of them had happened; %s sends whose process was gone; %d payments decided by hand",
-				f.kills, f.stops, len(f.orders), len(f.moves), f.doubts.Load(), f.happened.Load(), lost, f.decided)
+			t.Logf("%d kills and %d stops; %d orders, %d transfers; %d requests whose server was gone; %s sends whose process was gone; %d payments decided by hand",
+				f.kills, f.stops, len(f.orders), len(f.moves), f.doubts.Load(), lost, f.decided)
 			if lost == "0" || f.doubts.Load() == 0 || f.kills == 0 || f.stops == 0 {
 				t.Error("no end came between an intent and its record: the test does not test what it is for")
 			}
 		})
 	}
+}
+
+func directly(_ testing.TB, url string) string { return url }
+
+// throughBouncer is for one before version 1.21, too, which knows no prepared statements.
+func throughBouncer(t testing.TB, url string) string {
+	return pgtest.Bouncer(t, url) + "&default_query_exec_mode=exec"
 }
 
 // startDatabase starts a PostgreSQL that syncs, and that keeps a log to look into.
@@ -101,22 +110,18 @@ type fleet struct {
 	servers [replicas]atomic.Pointer[crashServer]
 	moves   []*crashOp // transfers, holds, and what became of those
 
-	doubts, happened      atomic.Int64
+	doubts                atomic.Int64 // requests whose server was gone
 	kills, stops, decided int
 }
 
 // newFleet starts all of them at once, on a database in which there is no store yet.
-func newFleet(t *testing.T, url string, sandbox ...string) *fleet {
+func newFleet(t *testing.T, url string, hostile bool) *fleet {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seed := uint64(time.Now().UnixNano())
+	seed, self := uint64(time.Now().UnixNano()), mustSelf(t)
 	t.Logf("seed %d", seed)
-	f := &fleet{url: url}
+	f := &fleet{url: url, hostile: hostile}
 	f.program, f.dir, f.seed, f.luck = self, t.TempDir(), seed, rand.New(rand.NewPCG(seed, 1))
-	f.sandbox = startSandbox(t, self, sandbox...).url
+	f.sandbox = startSandbox(t, self, fmt.Sprint("--hostile=", hostile), "--timeout=1s", "--in-flight=3s").url // pm_slow takes 2 s
 	var all [replicas]*crashServer
 	for i := range all {
 		all[i] = f.launch(t)
@@ -157,11 +162,11 @@ func (f *fleet) some(luck *rand.Rand, n int) []*crashServer {
 	return up[:min(n, len(up))]
 }
 
-// end ends a server, one in three in order, and starts another in its place.
+// end ends a server, one time in three in order, and starts another in its place.
 func (f *fleet) end(t *testing.T, i int) {
 	t.Helper()
 	s := f.servers[i].Load()
-	if f.luck.IntN(3) == 0 {
+	if (f.kills+f.stops)%3 == 2 {
 		f.stops++
 		f.servers[i].Store(nil) // as a load balancer that looks at /readyz
 		s.stop(t)
@@ -180,7 +185,7 @@ func (f *fleet) end(t *testing.T, i int) {
 // checkLog looks into the log of a server that has ended.
 func (f *fleet) checkLog(t *testing.T, s *crashServer) {
 	t.Helper()
-	for _, bad := range []string{"DATA RACE", "panic", "40P01", "defect"} {
+	for _, bad := range []string{"DATA RACE", "panic", "40P01", "defect", databasePassword} {
 		if strings.Contains(s.stderr.String(), bad) {
 			t.Errorf("the log has %q:\n%s", bad, &s.stderr)
 		}
@@ -289,9 +294,6 @@ func (f *fleet) ask(t *testing.T, op *crashOp, wait string, servers ...*crashSer
 		}
 		if op.status == 0 {
 			op.status, op.answer = r.status, r.body
-			if op.creates && r.header.Get("Idempotency-Replayed") != "" && len(servers) == 1 {
-				f.happened.Add(1)
-			}
 		}
 		if r.status != op.status || !bytes.Equal(r.body, op.answer) {
 			t.Errorf("%s: was answered %d %s, is now %d %s", op.key, op.status, op.answer, r.status, r.body)
@@ -299,7 +301,7 @@ func (f *fleet) ask(t *testing.T, op *crashOp, wait string, servers ...*crashSer
 		had = true
 	}
 	if executed > 1 || executed > 0 && known {
-		t.Errorf("%s was executed again: %+v", op.key, replies)
+		t.Errorf("%s was executed again", op.key)
 	}
 	return had
 }
@@ -310,15 +312,21 @@ func (f *fleet) command(t *testing.T, args ...string) outcome {
 	return runProgram(t, []string{"ONCEPAY_STORE=" + f.url}, args...)
 }
 
-// runProgram runs this binary as oncepay, to its end.
-func runProgram(t *testing.T, env []string, args ...string) outcome {
+// mustSelf is this binary, which is oncepay where the environment says so.
+func mustSelf(t *testing.T) string {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return self
+}
+
+// runProgram runs this binary as oncepay, to its end.
+func runProgram(t *testing.T, env []string, args ...string) outcome {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
-	cmd := exec.Command(self, args...)
+	cmd := exec.Command(mustSelf(t), args...)
 	cmd.Env = append(append(os.Environ(), "TEST_AS_PROGRAM=yes"), env...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
@@ -389,11 +397,14 @@ func (f *fleet) settleAll(t *testing.T) {
 	quiet := time.Now()
 	for open := f.open(); len(open) > 0; open = f.open() {
 		eachAtOnce(open, func(o *paidOrder) { f.follow(t, o, "0", f.all()[rand.IntN(replicas)]) })
-		switch waited := time.Since(quiet); {
-		case f.hostile && waited > handTime:
+		waited := time.Since(quiet)
+		if waited > settleTime || t.Failed() {
+			if open = f.open(); len(open) > 0 {
+				t.Fatalf("%d orders are not settled, the first is %s", len(open), f.story(f.all()[0], open[0]))
+			}
+		}
+		if f.hostile && waited > handTime {
 			f.decideByHand(t)
-		case waited > settleTime, t.Failed():
-			t.Fatalf("%d orders are not settled, the first is %s", len(open), f.story(f.all()[0], open[0]))
 		}
 		time.Sleep(200 * time.Millisecond) // they are not waited for, so that they can all be at work
 	}
@@ -450,6 +461,8 @@ func (f *fleet) decideOne(t *testing.T, payment string, op shownOperation, books
 		f.decided++
 	case exitUsage:
 		t.Fatalf("%q says: %+v", args, o)
+	default:
+		t.Logf("%q is refused: %s", args, o.stderr)
 	}
 }
 
