@@ -18,8 +18,8 @@ func apikeyCommand(p *program) *cobra.Command {
 		Use:   "apikey",
 		Short: "Make, list and revoke API keys",
 		Long: `Make, list and revoke API keys. A key carries its tenant and its role; it is shown once, when it is made,
-and only its hash is stored. These commands work beside a running server: it is asked through a socket
-beside the store.`,
+and only its hash is stored. These commands work beside a running server: one that owns its store is asked
+through a socket beside it, a store on PostgreSQL is written to.`,
 	}
 	cmd.AddCommand(apikeyCreateCommand(p), apikeyListCommand(p), apikeyRevokeCommand(p))
 	return cmd

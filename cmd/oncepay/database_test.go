@@ -108,6 +108,7 @@ var databaseCommands = []string{
 	"serve --addr=127.0.0.1:0", "migrate", "verify", "apikey create --tenant=shop", "apikey list", "apikey revoke " + someKey,
 	"payments list", "payments show " + somePayment, "payments check " + somePayment,
 	"payments resolve " + somePayment + " --as=absent --evidence=report",
+	"recovery status", "recovery begin --cause=restored", "recovery end --evidence=report",
 }
 
 // Every command says in plain words why it cannot work on a database, and none shows the
@@ -125,7 +126,7 @@ func TestCommandsSayWhatIsWrongWithADatabase(t *testing.T) {
 	pg.SQL(t, "newer", "UPDATE meta SET value = 99 WHERE name = 'schema_version'")
 	demandPasswords(t, pg, "teller")
 	makes := []string{"serve", "migrate", "apikey create"} // a store where there is none
-	others := []string{"verify", "apikey list", "apikey revoke", "payments"}
+	others := []string{"verify", "apikey list", "apikey revoke", "payments", "recovery"}
 	for name, row := range map[string]struct {
 		url, says string
 		status    int
@@ -186,7 +187,8 @@ func demandPasswords(t *testing.T, pg *pgtest.Server, user string) {
 // and nothing else, beside a server whose key they make and take away.
 func TestCommandsWorkOnADatabase(t *testing.T) {
 	pg := startDatabase(t)
-	pg.SQL(t, "postgres", "CREATE ROLE teller LOGIN PASSWORD '"+databasePassword+"'; CREATE SCHEMA shop AUTHORIZATION teller; REVOKE ALL ON SCHEMA public FROM PUBLIC")
+	pg.SQL(t, "postgres", "CREATE ROLE teller LOGIN PASSWORD '"+databasePassword+"'; CREATE SCHEMA shop AUTHORIZATION teller; REVOKE ALL ON SCHEMA public FROM PUBLIC;"+
+		"CREATE ROLE auditor LOGIN; GRANT USAGE ON SCHEMA shop TO auditor; ALTER DEFAULT PRIVILEGES FOR ROLE teller IN SCHEMA shop GRANT SELECT ON TABLES TO auditor")
 	demandPasswords(t, pg, "teller")
 	url := withPassword(pg.URL("postgres"), "teller") + "&search_path=shop"
 	file := filepath.Join(t.TempDir(), "oncepay.yaml")
@@ -252,6 +254,11 @@ func TestCommandsWorkOnADatabase(t *testing.T) {
 		}
 	}
 	good("verify", "everything is in order")
+	for _, command := range []string{"verify", "payments list", "payments show " + made.ID} {
+		if o := runProgram(t, []string{"ONCEPAY_STORE=" + strings.Replace(url, "teller", "auditor", 1)}, strings.Fields(command)...); o.status != exitGood {
+			t.Errorf("%s as somebody who may only read: %+v", command, o)
+		}
+	}
 	id := strings.Fields(good("apikey list", "shop"))[5]
 	good("apikey revoke "+id, "")
 	waitUntil(t, "the key is refused", func() bool { return withKey() == http.StatusUnauthorized })

@@ -31,7 +31,8 @@ func paymentsCommand(p *program) *cobra.Command {
 		Short: "Look at payments, and settle those that are in doubt",
 		Long: `Look at payments, and settle those that are in doubt. What is in doubt is checked by the server itself; what
 exceeds its gateway's contract is needs_review, and waits for a human: check it at the gateway, then resolve it.
-list and show read beside a running server; check and resolve ask it through a socket beside the store.`,
+list and show read beside a running server. check and resolve ask one that owns its store through a socket beside
+it; in a store on PostgreSQL they leave word, and any server that shares it makes the check.`,
 	}
 	cmd.AddCommand(paymentsListCommand(p), paymentsShowCommand(p), paymentsCheckCommand(p), paymentsResolveCommand(p))
 	return cmd
