@@ -20,7 +20,8 @@ import (
 // is decided by those who wait for it.
 //
 //   - No room: the write is tried on until there is. Compactions, which can be done
-//     later and which give room back, fail instead.
+//     later and which give room back, fail instead; if Pebble holds up commits until
+//     they are done, that is as good as no room for those.
 //   - Anything else, and whatever a sync fails with: the store is broken. A sync is
 //     never tried again, since the kernel may have dropped what it could not write.
 //
@@ -85,6 +86,9 @@ func (g *gate) change(spare bool, op func() error) error {
 		}
 		g.room.found()
 	}
+	if spare {
+		g.room.starve(noRoom(err))
+	}
 	switch {
 	case err == nil || errors.Is(err, os.ErrNotExist):
 		return err // Pebble asks for what may not be there, and knows what to do
@@ -116,33 +120,40 @@ func noRoom(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// room is whether there is any: full is closed while somebody waits for some.
+// room is whether there is any for commits: full is closed while there is none.
 type room struct {
 	mu      sync.Mutex
-	waiting int
+	waiting int  // writes that cannot wait
+	starved bool // the last compaction found none
+	stalled bool // commits are held up until compactions are done
+	short   bool
 	full    chan struct{}
 }
 
-func (r *room) lack() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.waiting++; r.waiting == 1 {
-		close(r.full)
-	}
-}
+func (r *room) lack()               { r.note(func() { r.waiting++ }) }
+func (r *room) found()              { r.note(func() { r.waiting-- }) }
+func (r *room) starve(starved bool) { r.note(func() { r.starved = starved }) }
+func (r *room) stall(stalled bool)  { r.note(func() { r.stalled = stalled }) }
 
-func (r *room) found() {
+// note notes a change, and what it means for those who wait.
+func (r *room) note(change func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.waiting--; r.waiting == 0 {
-		r.full = make(chan struct{})
+	change()
+	switch short := r.waiting > 0 || r.stalled && r.starved; {
+	case short == r.short:
+	case short:
+		r.short = true
+		close(r.full)
+	default:
+		r.short, r.full = false, make(chan struct{})
 	}
 }
 
 func (r *room) lacking() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.waiting > 0
+	return r.short
 }
 
 // out is closed when there is no room: at once if there is none now.

@@ -3,11 +3,13 @@ package pebble
 import (
 	"errors"
 	"log/slog"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"pgregory.net/rapid"
 
 	"github.com/oncepay/oncepay/once"
@@ -173,6 +175,36 @@ func TestAShutGateLetsNothingThrough(t *testing.T) {
 	if names, err := disk.List(""); err != nil || len(names) > 0 {
 		t.Errorf("there is %v, %v", names, err)
 	}
+}
+
+// Where commits are held up until compactions are done, and these find no room, there is
+// none for commits; either alone is no reason to refuse them.
+func TestAStallForLackOfRoom(t *testing.T) {
+	full := error(syscall.ENOSPC)
+	g := newGate(errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(errorfs.Op) error { return full })), func(error) {})
+	compact := func() { g.Create("a table", compaction) }
+	refuses := func(want bool, when string) {
+		t.Helper()
+		if got := g.room.lacking(); got != want {
+			t.Errorf("%s: it refuses: %v", when, got)
+		}
+	}
+	compact()
+	refuses(false, "a compaction has found no room")
+	g.room.stall(true)
+	refuses(true, "and commits wait for it")
+	select {
+	case <-g.room.out():
+	default:
+		t.Error("who waits already is not told")
+	}
+	full = nil
+	compact()
+	refuses(false, "a compaction has found room")
+	full = syscall.ENOSPC
+	compact()
+	g.room.stall(false)
+	refuses(false, "commits go on without it")
 }
 
 // What waits is bounded.

@@ -35,6 +35,8 @@ func (s *Store) options(lock *lib.Lock) *lib.Options {
 	o.EventListener = &lib.EventListener{
 		BackgroundError: func(err error) { s.cfg.Log.Warn("the store of keys could not be tidied up", "err", err) },
 		DataCorruption:  func(i lib.DataCorruptionInfo) { s.cfg.Log.Error("the store of keys is damaged", "file", i.Path) },
+		WriteStallBegin: func(lib.WriteStallBeginInfo) { s.gate.room.stall(true) },
+		WriteStallEnd:   func() { s.gate.room.stall(false) },
 		ManifestCreated: func(i lib.ManifestCreateInfo) {
 			if i.Err == nil {
 				s.gate.trail.created(s.gate.PathBase(i.Path))
