@@ -19,7 +19,6 @@ import (
 type body struct {
 	bytes  []byte
 	reader bytes.Reader
-	small  [512]byte // room for most
 }
 
 // again returns what handlers read, from the beginning.
@@ -92,7 +91,7 @@ func sentence(err error) string {
 // read reads the body, and makes the fingerprint. If there is none, it has answered.
 func (x *exchange) read() bool {
 	var err error
-	if x.body.bytes, err = readAll(x.r, x.body.small[:0], x.MaxBody); err != nil {
+	if x.body.bytes, err = readAll(x.r, x.MaxBody); err != nil {
 		x.refuse(refusal{code: unreadable(err)})
 		return false
 	}
@@ -112,15 +111,15 @@ var (
 	errMissing  = errors.New("httponce: the body is not there: somebody has read it before")
 )
 
-// readAll reads the body of a request, of up to most bytes, into b if there is room.
-func readAll(r *http.Request, b []byte, most int64) ([]byte, error) {
+// readAll reads the body of a request, of up to most bytes.
+func readAll(r *http.Request, most int64) ([]byte, error) {
 	if r.ContentLength > most {
 		return nil, errTooLarge
 	}
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
-	b = slices.Grow(b, int(min(max(r.ContentLength, 0), firstRead))+1) // the end, too, has to be read
+	b := make([]byte, 0, min(max(r.ContentLength, 0), firstRead)+1) // the end, too, has to be read
 	for {
 		n, err := r.Body.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]

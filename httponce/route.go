@@ -79,8 +79,8 @@ type Route struct {
 const MaxWait = 60 * time.Second
 
 func (r Route) withDefaults() Route {
-	r.Header = textproto.CanonicalMIMEHeaderKey(cmp.Or(r.Header, HeaderKey))
-	r.Replayed = textproto.CanonicalMIMEHeaderKey(cmp.Or(r.Replayed, "Idempotency-Replayed"))
+	r.Header = headerName(r.Header, HeaderKey)
+	r.Replayed = headerName(r.Replayed, "Idempotency-Replayed")
 	r.Mismatch = cmp.Or(r.Mismatch, http.StatusUnprocessableEntity)
 	if r.Finality == nil {
 		r.Finality = IETF07.Finality
@@ -89,6 +89,15 @@ func (r Route) withDefaults() Route {
 		r.Vanished = once.Park
 	}
 	return r
+}
+
+// headerName is a header's name as net/http has it, for every request again: what it has by
+// default need not be looked at.
+func headerName(name, byDefault string) string {
+	if name == "" {
+		return byDefault
+	}
+	return textproto.CanonicalMIMEHeaderKey(name)
 }
 
 // End is what an answer means for its key.

@@ -23,7 +23,7 @@ type Attempt struct {
 	claimed claimed
 	ending  atomic.Bool                        // nothing more is renewed
 	stop    atomic.Pointer[context.CancelFunc] // of a renewal that is on its way
-	beat    *time.Timer                        // nil: nothing is renewed
+	place   place // among those that are renewed
 
 	mu     sync.Mutex
 	record Record    // as it was written last
@@ -233,11 +233,11 @@ func (a *Attempt) renew() {
 	if a.ending.Load() {
 		return
 	}
-	if pause := lease / 3; err == nil {
-		a.beat.Reset(pause)
-	} else {
-		a.beat.Reset(pause / 4)
+	pause := lease / 3
+	if err != nil {
+		pause /= 4
 	}
+	a.engine.pulse.add(a, time.Now().Add(pause))
 }
 
 // lose tells the operation that its key is lost. The caller holds mu.
@@ -250,9 +250,7 @@ func (a *Attempt) lose(cause error) {
 // stopRenewing ends the renewals, also one that is on its way.
 func (a *Attempt) stopRenewing() {
 	a.ending.Store(true)
-	if a.beat != nil {
-		a.beat.Stop()
-	}
+	a.engine.pulse.remove(a)
 	if cancel := a.stop.Load(); cancel != nil {
 		(*cancel)()
 	}

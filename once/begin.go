@@ -135,7 +135,7 @@ func (c *caller) claim(f *flight, next Record, recovers bool) (Turn, Record, err
 		record: next, began: began, until: began.Add(c.cfg.Lease),
 	}
 	if c.within == nil {
-		a.beat = time.AfterFunc(c.cfg.Lease/3, a.renew)
+		c.pulse.add(a, began.Add(c.cfg.Lease/3))
 	}
 	return Turn{Attempt: a, Record: next, Waited: c.waited > 0}, next, nil
 }

@@ -149,6 +149,7 @@ type Engine struct {
 	prints *hashers
 	seals  seals
 	within *held // of an engine that works within something else; nil otherwise
+	pulse  pulse
 
 	mu      sync.Mutex
 	flights map[Key]*flight
