@@ -23,7 +23,7 @@ type Attempt struct {
 	claimed claimed
 	ending  atomic.Bool                        // nothing more is renewed
 	stop    atomic.Pointer[context.CancelFunc] // of a renewal that is on its way
-	place   place // among those that are renewed
+	place   place                              // among those that are renewed
 
 	mu     sync.Mutex
 	record Record    // as it was written last
