@@ -24,7 +24,7 @@ const (
 type house struct {
 	testpb.TestServiceClient
 
-	t      *testing.T
+	t      testing.TB
 	eng    *once.Engine
 	runs   atomic.Int32
 	unary  func(context.Context, *testpb.SimpleRequest) (*testpb.SimpleResponse, error)
@@ -59,7 +59,7 @@ type plan struct {
 	dial   []grpc.DialOption
 }
 
-func build(t *testing.T, p plan) *house {
+func build(t testing.TB, p plan) *house {
 	t.Helper()
 	h := &house{t: t}
 	if p.cfg.Scope == nil {
@@ -107,7 +107,7 @@ type told struct {
 func (a told) replayed() bool { return len(a.header[grpconce.MetadataReplayed]) == 1 }
 
 // withKey is a context with keys in its metadata as they are given.
-func withKey(t *testing.T, keys ...string) context.Context {
+func withKey(t testing.TB, keys ...string) context.Context {
 	ctx := t.Context()
 	for _, k := range keys {
 		ctx = metadata.AppendToOutgoingContext(ctx, grpconce.MetadataKey, k)
