@@ -263,6 +263,7 @@ func launch(t *testing.T, program, phase string, args ...string) *crashServer {
 	s.http = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: crashClients}}
 	s.cmd = exec.Command(program, append([]string{"serve", "--dev", "--addr=127.0.0.1:0"}, args...)...)
 	s.cmd.Env = append(os.Environ(), "CRASHTEST_PHASE="+s.phase, "TEST_AS_PROGRAM=yes")
+	s.cmd.Dir = t.TempDir() // where the sandbox's books are, unless it is told
 	s.cmd.Stderr = &s.stderr
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {
