@@ -26,7 +26,8 @@ func Attempt(ctx context.Context) *once.Attempt {
 }
 
 // NothingHappened says, by a handler that is given ctx, that its call has certainly
-// changed nothing: the key is free again, whatever the status code.
+// changed nothing: the key is free again, whatever the status code, unless an earlier
+// attempt may have changed something, or a recovery point was reached.
 func NothingHappened(ctx context.Context) {
 	if c, found := ctx.Value(callKey{}).(*call); found {
 		c.nothing.Store(true)

@@ -199,7 +199,10 @@ func TestWhatNobodyKnewIsFoundOut(t *testing.T) {
 				}
 				return answer, row.found, row.err
 			}}})
-			h.unary = func(context.Context, *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
+			h.unary = func(ctx context.Context, _ *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
+				if grpconce.Attempt(ctx).Recovers {
+					t.Error("the handler is told that it recovers")
+				}
 				return nil, status.Error(codes.Internal, "who knows")
 			}
 			h.call(withKey(t, "k"), amount(1))

@@ -225,6 +225,7 @@ func (c *call) probe(ctx, inner context.Context, a *once.Attempt, req any, send 
 	answer, found, err := c.rule.Probe(inner, m, a)
 	switch {
 	case err == nil && found == once.NotThere:
+		a.Recovers = false
 		return false, nil
 	case err == nil && found == once.Happened:
 		if errors.Is(a.Complete(ctx, answer), once.ErrFenced) {

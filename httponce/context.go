@@ -37,7 +37,8 @@ func Attempt(ctx context.Context) *once.Attempt {
 }
 
 // NothingHappened says, by a handler that is given ctx, that its request has
-// certainly changed nothing: the key is free again, whatever the status. A handler
+// certainly changed nothing: the key is free again, whatever the status, unless an
+// earlier attempt may have changed something, or a recovery point was reached. A handler
 // that answers 422 says so if it is the request's form that is wrong, and not the
 // state of things.
 func NothingHappened(ctx context.Context) {

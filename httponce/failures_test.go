@@ -240,6 +240,9 @@ func TestTheProcessDiesBetweenEffectAndRecord(t *testing.T) {
 					if readBody(t, r) != `{"a":1}` {
 						t.Error("the handler cannot read the body")
 					}
+					if in := httponce.Attempt(r.Context()).Recovers; in != (row.policy != once.Probe) {
+						t.Errorf("the handler is told that it recovers: %v", in)
+					}
 					created(run, w, r)
 				})
 				a := s.post("k", "/", `{"a":1}`)

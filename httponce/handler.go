@@ -209,6 +209,7 @@ func (x *exchange) probe(a *once.Attempt, r *http.Request) (*once.Answer, error)
 	case found == once.Happened:
 		return &answer, nil
 	case found == once.NotThere:
+		a.Recovers = false
 		return nil, nil
 	}
 	return nil, once.ErrParked

@@ -14,7 +14,8 @@ import (
 // lease is renewed until then. It is safe for concurrent use.
 type Attempt struct {
 	// Recovers says that an earlier attempt began, and that it is not known what
-	// came of it.
+	// came of it. Who has found out that it did nothing sets it to false, before anything
+	// runs: a face does so for its probes.
 	Recovers bool
 
 	engine  *Engine
@@ -125,9 +126,29 @@ func (a *Attempt) Complete(ctx context.Context, answer Answer) error {
 }
 
 // Release ends the attempt of an operation that certainly has not begun: the key is
-// free, also for another request.
+// free, also for another request. An attempt speaks for itself only: one that Recovers, or
+// that has reached a recovery point, ends in doubt instead.
 func (a *Attempt) Release(ctx context.Context) error {
+	if a.Recovers {
+		return a.Doubt(ctx, errBegunBefore)
+	}
+	if a.advanced() {
+		return a.Doubt(ctx, errBegun)
+	}
 	return a.end(ctx, HasReleased, nil, func(r Record) (Record, error) { return r.Release(r.Attempt) })
+}
+
+// Why a key is not freed.
+var (
+	errBegunBefore = errors.New("once: this attempt has done nothing, and of an earlier one that is not known")
+	errBegun       = errors.New("once: what came after its last recovery point has done nothing")
+)
+
+// advanced says whether a recovery point was reached.
+func (a *Attempt) advanced() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.record.Progress) > 0
 }
 
 // Doubt ends the attempt of an operation of which it is not known whether it

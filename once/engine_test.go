@@ -207,6 +207,52 @@ func TestWhatAFunctionComesTo(t *testing.T) {
 	}
 }
 
+// An attempt that has done nothing frees its key, but not for what others did under it, or
+// what it has done before.
+func TestNothingIsSaidOfOneAttempt(t *testing.T) {
+	for _, row := range []struct {
+		sentence string
+		policy   once.Policy
+		before   bool // an attempt vanished before
+		steps    bool // it has reached a recovery point
+		state    once.State
+	}{
+		{"the first has done nothing", once.Park, false, false, once.Released},
+		{"it had done something", once.Park, false, true, once.Unknown},
+		{"it runs again what vanished", once.Rerun, true, false, once.Unknown},
+		{"it goes on at where another one vanished", once.Resume, true, false, once.Unknown},
+		{"the one before has certainly done nothing either", once.Probe, true, false, once.Released},
+	} {
+		t.Run(row.sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := once.NewMemory()
+				n := newNode(t, store, row.policy)
+				if row.before {
+					vanish(t, store, "order-42")
+				}
+				n.Probe = func(context.Context, *once.Attempt) (receipt, once.Found, error) { return receipt{}, once.NotThere, nil }
+				nothing := errors.New("out of stock")
+				_, err := n.Do(t.Context(), "order-42", 1, func(ctx context.Context, a *once.Attempt) (receipt, error) {
+					if row.steps {
+						if _, err := once.Step(ctx, a, "reserve", func(context.Context) (int, error) { return 7, nil }); err != nil {
+							t.Error(err)
+						}
+					}
+					return receipt{}, once.NothingHappened(nothing)
+				})
+				if !errors.Is(err, nothing) {
+					t.Errorf("it came to %v", err)
+				}
+				kept, err := n.Engine.Find(t.Context(), once.Key{Tenant: "default", ID: "order-42"})
+				if err != nil || kept.State != row.state || row.steps != (len(kept.Progress) > 0) {
+					t.Errorf("the key is %s with %q %v, want %s", kept.State, kept.Progress, err, row.state)
+				}
+				time.Sleep(2 * time.Hour) // what is tried on in the background gives up
+			})
+		})
+	}
+}
+
 func TestAPanicLeavesTheOutcomeUnknown(t *testing.T) {
 	n := newNode(t, once.NewMemory(), once.Park)
 	func() {

@@ -51,7 +51,8 @@ type Refusal struct {
 func (r *Refusal) Error() string { return r.Code + ": " + r.Message }
 
 // NothingHappened wraps the error of an operation that certainly did nothing: the
-// key is free again, and a retry runs.
+// key is free again, and a retry runs. It is not freed where an earlier attempt may have
+// done something, or a recovery point was reached: then nobody knows, as with any error.
 func NothingHappened(err error) error { return &nothing{err} }
 
 type nothing struct{ err error }
@@ -151,6 +152,7 @@ func (o *Operation[T]) run(ctx context.Context, a *Attempt, fn func(context.Cont
 		result, found, err = o.Probe(inner, a)
 	}
 	if err == nil && found == NotThere {
+		a.Recovers = a.Recovers && o.Vanished != Probe
 		result, err = fn(inner, a)
 	} else if err == nil && found == NotKnown {
 		err = ErrParked
