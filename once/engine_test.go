@@ -230,7 +230,9 @@ func TestNothingIsSaidOfOneAttempt(t *testing.T) {
 				if row.before {
 					vanish(t, store, "order-42")
 				}
-				n.Probe = func(context.Context, *once.Attempt) (receipt, once.Found, error) { return receipt{}, once.NotThere, nil }
+				n.Probe = func(context.Context, *once.Attempt) (receipt, once.Found, error) {
+					return receipt{}, once.NotThere, nil
+				}
 				nothing := errors.New("out of stock")
 				_, err := n.Do(t.Context(), "order-42", 1, func(ctx context.Context, a *once.Attempt) (receipt, error) {
 					if row.steps {
