@@ -124,8 +124,13 @@ func (s *Server) run(program string, args ...string) error {
 func (s *Server) Command(program string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(Bin(), program), args...)
 	cmd.Dir = "/" // the user may not see the test's
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.as, Pdeathsig: syscall.SIGQUIT}
+	cmd.SysProcAttr = s.attributes()
 	return cmd
+}
+
+// attributes have a process run as the server's user, and end with the test.
+func (s *Server) attributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Credential: s.as, Pdeathsig: syscall.SIGQUIT}
 }
 
 // start starts the server's process, on the port that it had, or on a free one.
@@ -195,6 +200,21 @@ func (s *Server) SQL(t testing.TB, database, sql string) string {
 		t.Fatalf("psql: %v\n%s", err, out)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// Shell has bash run a script as the server's user, beside the server's data, which is
+// PGDATA: PostgreSQL's programs reach this server without a word. Env are more variables.
+func (s *Server) Shell(t testing.TB, script string, env ...string) {
+	t.Helper()
+	cmd := exec.Command("bash", "-euo", "pipefail", "-c", script)
+	cmd.Dir = filepath.Dir(s.Dir)
+	cmd.Env = append(os.Environ(), "PATH="+Bin()+":"+os.Getenv("PATH"), "HOME="+cmd.Dir,
+		"PGHOST=127.0.0.1", "PGPORT="+s.Port, "PGUSER=postgres", "PGDATA="+s.Dir)
+	cmd.Env = append(cmd.Env, env...)
+	cmd.SysProcAttr = s.attributes()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s\n%v\n%s", script, err, out)
+	}
 }
 
 // Stop ends the server in order: connections are cut, and what was committed is written.
