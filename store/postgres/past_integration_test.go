@@ -122,6 +122,42 @@ func TestAStandbyThatLaggedHasForgotten(t *testing.T) {
 	}
 }
 
+// A standby takes over while a commit is in doubt, whose process finds commits gone when it
+// looks. It is told apart from files that were put back: an operator looks elsewhere then.
+func TestADoubtIsSettledInItsOwnPast(t *testing.T) {
+	primary, standby := pair(t)
+	s := watch(t, migrateAt(t, both(primary, standby)))
+	openAccounts(t, s.Store, 2)
+	waitFor(t, primary.URL("postgres"), "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()", 1)
+	standby.SQL(t, "postgres", "ALTER SYSTEM SET primary_conninfo = ''")
+	standby.SQL(t, "postgres", "SELECT pg_reload_conf()")
+	waitFor(t, primary.URL("postgres"), "SELECT count(*) FROM pg_stat_replication", 0)
+	teller := newTeller(s.Store, "doubt")
+	teller.mustDo(t, move(0, 1)) // and it is gone with the primary
+	c, err := teller.decide(move(0, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	primary.SQL(t, "postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'")
+	primary.SQL(t, "postgres", "SELECT pg_reload_conf()")
+	waitFor(t, primary.URL("postgres"), "SELECT (current_setting('synchronous_standby_names') = '*')::int", 1)
+	told := make(chan error)
+	go func() { told <- s.Commit(context.Background(), c) }()
+	const waiting = " FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+	waitFor(t, primary.URL("postgres"), "SELECT count(*)"+waiting, 1)
+	run(t, primary.URL("postgres"), "SELECT pg_cancel_backend(pid)"+waiting)
+	if err := <-told; err == nil || errors.Is(err, engine.ErrNotCommitted) {
+		t.Fatalf("it is %v, want an unknown one", err)
+	}
+	primary.Crash()
+	standby.Promote(t)
+	s.wantAstray(t)
+	losses, err := openAt(t, s.url).Losses(t.Context())
+	if err != nil || len(losses) != 1 || !strings.Contains(losses[0].Cause, "from timeline 1 to 2") {
+		t.Errorf("it is remembered as %+v, %v", losses, err)
+	}
+}
+
 // A restart is no other past, nor is a standby that has all and has not taken over.
 func TestARestartForgetsNothing(t *testing.T) {
 	server := pgtest.Start(t)

@@ -38,7 +38,11 @@ func (s *Store) Clock(ctx context.Context) (time.Time, error) {
 	return fromMicros(micros), wrap("the clock", err)
 }
 
-const nextEpoch = "UPDATE writers SET epoch = epoch + 1 WHERE id = $1 RETURNING epoch, commits"
+// That this is another past is found first: what is gone then was not put back.
+const (
+	samePast  = "SELECT " + fencePast
+	nextEpoch = "UPDATE writers SET epoch = epoch + 1 WHERE id = $1 RETURNING epoch, commits"
+)
 
 // settle ends the doubt about a commit whose outcome is not known, if there is any. It
 // begins another epoch, and that is a commit, too: it waits for the one in doubt, which
@@ -75,9 +79,10 @@ func (s *Store) beginEpoch(ctx context.Context) error {
 	var epoch, made int64
 	var b pgx.Batch
 	b.Queue(begin)
+	b.Queue(samePast, s.past.args()...)
 	b.Queue(nextEpoch, s.writer.id.Load()).QueryRow(func(row pgx.Row) error { return row.Scan(&epoch, &made) })
 	if err := c.SendBatch(ctx, &b).Close(); err != nil {
-		return err
+		return s.forgot(err)
 	}
 	if err := replicated(c.Conn().PgConn()); err != nil {
 		return err
