@@ -115,11 +115,12 @@ var databaseCommands = []string{
 // password.
 func TestCommandsSayWhatIsWrongWithADatabase(t *testing.T) {
 	pg := startDatabase(t)
-	for _, name := range []string{"empty", "newer", "strange"} {
+	for _, name := range []string{"empty", "newer", "strange", "mute"} {
 		pg.SQL(t, "postgres", "CREATE DATABASE "+name)
 	}
 	pg.SQL(t, "postgres", "CREATE ROLE teller LOGIN PASSWORD 'another'; CREATE ROLE reader LOGIN")
 	pg.SQL(t, "strange", "CREATE TABLE meta (name text)")
+	pg.SQL(t, "mute", "GRANT CREATE ON SCHEMA public TO reader; REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
 	if o := runProgram(t, nil, "migrate", "--store="+pg.URL("newer")); o.status != exitGood {
 		t.Fatalf("migrate: %+v", o)
 	}
@@ -140,6 +141,7 @@ func TestCommandsSayWhatIsWrongWithADatabase(t *testing.T) {
 		"somebody else's table":    {withPassword(pg.URL("strange"), "postgres"), "its table meta is something else", exitBad, nil},
 		"a store from the future":  {withPassword(pg.URL("newer"), "postgres"), "it has schema version 99, this program knows up to 1; run a later program", exitBad, nil},
 		"who may not make a store": {withPassword(pg.URL("empty"), "reader"), "may not be used", exitBad, others},
+		"a history that is kept":   {withPassword(pg.URL("mute"), "reader"), "GRANT EXECUTE ON FUNCTION pg_control_system() TO it", exitBad, others},
 		"an option that is none":   {withPassword(pg.URL("empty"), "postgres") + "&pool_max_conns=many", "the URL of the store is not one of PostgreSQL", exitBad, nil},
 		"a port that is none":      {"postgres://postgres:secret-7@127.0.0.1:port/x", "postgres://postgres:…@127.0.0.1:port/x", exitUsage, nil},
 	} {

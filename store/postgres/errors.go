@@ -35,6 +35,10 @@ const (
 	codeSerialize = "40001" // a row has moved to the table of another day
 	codeDeadlock  = "40P01"
 	codeLock      = "55P03" // another has a lock for longer than is waited
+
+	codeDenied     = "42501"
+	codeNoFunction = "42883"
+	codeNoFeature  = "0A000"
 )
 
 // hide leaves of an error what may be shown: no SQL, no values, no password.

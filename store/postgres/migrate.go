@@ -41,6 +41,9 @@ func Migrate(ctx context.Context, url string) error {
 	if err == nil {
 		err = server.check()
 	}
+	if err == nil {
+		err = checkHistory(ctx, db)
+	}
 	for more := true; more && err == nil; {
 		more, err = step(ctx, db)
 	}

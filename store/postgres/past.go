@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/oncepay/oncepay/engine"
 )
@@ -40,6 +41,33 @@ const (
 		SELECT $1, store_origin(), store_timeline(), $2, now.micros, greatest(now.micros, (` + selectClock + `)) + $3
 		FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) now(micros)`
 )
+
+// toldBy are the server's functions by which a history is told from another, and what calls
+// them alone.
+var toldBy = []struct{ function, call string }{
+	{"pg_control_system()", "SELECT system_identifier FROM pg_control_system()"},
+	{"pg_current_wal_insert_lsn()", "SELECT pg_current_wal_insert_lsn()"},
+	{"pg_walfile_name(pg_lsn)", "SELECT pg_walfile_name(pg_current_wal_insert_lsn())"},
+}
+
+// checkHistory says why a server cannot hold a store by whose word none could be told from
+// its own copy. Every user may call these functions, unless somebody took that away; a server
+// that is only like PostgreSQL may have none.
+func checkHistory(ctx context.Context, db *pgxpool.Pool) error {
+	for _, by := range toldBy {
+		_, err := db.Exec(ctx, by.call)
+		const what = "by which a store that was restored is told from the one before"
+		switch hidden := hide(err); {
+		case hasCode(hidden, codeDenied):
+			return fmt.Errorf("this user may not call %[1]s, %[2]s: GRANT EXECUTE ON FUNCTION %[1]s TO it", by.function, what)
+		case hasCode(hidden, codeNoFunction, codeNoFeature):
+			return fmt.Errorf("the server has no %s, %s: it cannot hold one", by.function, what)
+		case err != nil:
+			return hidden
+		}
+	}
+	return nil
+}
 
 // remember compares the history that the server tells with the one that the store is of.
 // If it is another one, commits may be missing: that is noted, and is so for every process.

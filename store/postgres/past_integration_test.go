@@ -268,3 +268,30 @@ func TestWhoWasThereRemembers(t *testing.T) {
 		})
 	}
 }
+
+// A user who may not call what tells a restored store from the one before is told which
+// function that is, and so is who finds a server that has none of it.
+func TestAServerThatDoesNotTellItsHistoryHoldsNoStore(t *testing.T) {
+	database := pgtest.Database(t)
+	run(t, database, "CREATE ROLE mute LOGIN; CREATE SCHEMA mute AUTHORIZATION mute")
+	t.Cleanup(func() { run(t, database, "DROP OWNED BY mute; DROP ROLE mute") })
+	url := strings.Replace(database, "postgres@", "mute@", 1) + "&search_path=mute"
+	migrateAt(t, url)
+	wantBoth := func(says string) {
+		t.Helper()
+		_, opening := postgres.Open(t.Context(), postgres.Config{URL: url, Log: quiet})
+		for _, err := range []error{opening, postgres.Migrate(t.Context(), url)} {
+			if err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("it says %v, want %q", err, says)
+			}
+		}
+	}
+	for _, function := range []string{"pg_control_system()", "pg_current_wal_insert_lsn()", "pg_walfile_name(pg_lsn)"} {
+		run(t, database, "REVOKE EXECUTE ON FUNCTION "+function+" FROM PUBLIC")
+		wantBoth("this user may not call " + function + ", by which a store that was restored is told from the one before: GRANT EXECUTE ON FUNCTION " + function + " TO it")
+		run(t, database, "GRANT EXECUTE ON FUNCTION "+function+" TO mute")
+	}
+	mustClose(t, openAt(t, url))
+	run(t, database, "ALTER FUNCTION pg_control_system() RENAME TO pg_control_systems")
+	wantBoth("the server has no pg_control_system(), by which a store that was restored is told from the one before: it cannot hold one")
+}

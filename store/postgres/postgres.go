@@ -134,6 +134,9 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err := server.check(); err != nil {
 		return err
 	}
+	if err := checkHistory(ctx, s.desk); err != nil {
+		return err
+	}
 	server.warn(s.cfg.Log)
 	if err := checkSchema(ctx, s.desk); err != nil {
 		return err
