@@ -38,7 +38,6 @@ const (
 
 	codeDenied     = "42501"
 	codeNoFunction = "42883"
-	codeNoFeature  = "0A000"
 )
 
 // hide leaves of an error what may be shown: no SQL, no values, no password.

@@ -52,17 +52,21 @@ var toldBy = []struct{ function, call string }{
 
 // checkHistory says why a server cannot hold a store by whose word none could be told from
 // its own copy. Every user may call these functions, unless somebody took that away; a server
-// that is only like PostgreSQL may have none.
+// that is only like PostgreSQL may have none, or refuse them.
 func checkHistory(ctx context.Context, db *pgxpool.Pool) error {
 	for _, by := range toldBy {
 		_, err := db.Exec(ctx, by.call)
 		const what = "by which a store that was restored is told from the one before"
+		var s *ServerError
 		switch hidden := hide(err); {
+		case err == nil:
 		case hasCode(hidden, codeDenied):
 			return fmt.Errorf("this user may not call %[1]s, %[2]s: GRANT EXECUTE ON FUNCTION %[1]s TO it", by.function, what)
-		case hasCode(hidden, codeNoFunction, codeNoFeature):
+		case hasCode(hidden, codeNoFunction):
 			return fmt.Errorf("the server has no %s, %s: it cannot hold one", by.function, what)
-		case err != nil:
+		case errors.As(hidden, &s) && !s.Fatal:
+			return fmt.Errorf("the server does not answer %s, %s, so it cannot hold one: %w", by.function, what, s)
+		default:
 			return hidden
 		}
 	}

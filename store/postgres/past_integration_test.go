@@ -294,4 +294,7 @@ func TestAServerThatDoesNotTellItsHistoryHoldsNoStore(t *testing.T) {
 	mustClose(t, openAt(t, url))
 	run(t, database, "ALTER FUNCTION pg_control_system() RENAME TO pg_control_systems")
 	wantBoth("the server has no pg_control_system(), by which a store that was restored is told from the one before: it cannot hold one")
+	run(t, database, `CREATE FUNCTION pg_catalog.pg_control_system(OUT system_identifier bigint) LANGUAGE plpgsql AS
+		$$ BEGIN RAISE EXCEPTION 'wal_level must be set to logical' USING ERRCODE = '55000'; END $$`)
+	wantBoth("the server does not answer pg_control_system(), by which a store that was restored is told from the one before, so it cannot hold one: wal_level must be set to logical (SQLSTATE 55000)")
 }
