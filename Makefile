@@ -6,10 +6,10 @@ SEEDS ?= 1000
 TAGS = integration,crashtest
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint bench sim fuzz cover
+.PHONY: help build run test test-postgres race lint bench sim fuzz cover
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/oncepay: static, needs nothing else on the machine
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/oncepay ./cmd/oncepay
@@ -20,6 +20,11 @@ run: ## serve for development on 127.0.0.1:8080 (API key sk_dev)
 test: ## run every test, with the race detector; installs what that needs
 	scripts/deps
 	$(GO) test -race -count=1 -tags integration -timeout 15m ./...
+
+test-postgres: ## run what needs PostgreSQL on another one: PG=/usr/lib/postgresql/17/bin
+	$(PG)/postgres --version
+	PGBIN=$(PG) $(GO) test -count=1 -tags integration -timeout 15m ./internal/pgtest ./store/postgres ./store/pgkeys/... ./examples/booking
+	PGBIN=$(PG) $(GO) test -count=1 -tags integration -timeout 15m -run 'Replicas|AFailover|ABackup|Database' ./cmd/oncepay
 
 race: ## run the tests that need nothing installed but a C compiler, with the race detector
 	$(GO) test -race ./...

@@ -6,5 +6,7 @@
 // way, [Start] one.
 //
 // It is built with the tag integration only. Where PostgreSQL is missing, tests fail:
-// scripts/deps installs it.
+// scripts/deps installs it. The environment variable PGBIN is the folder of another version's
+// programs, all of them: servers are copied by its pg_basebackup, and asked by its psql. `make
+// test-postgres PG=FOLDER` runs what needs PostgreSQL on that one.
 package pgtest
