@@ -70,9 +70,13 @@ func TestReplicasAreOneService(t *testing.T) {
 
 func directly(_ testing.TB, url string) string { return url }
 
-// throughBouncer is for one before version 1.21, too, which knows no prepared statements.
+// throughBouncer does without prepared statements only where it must.
 func throughBouncer(t testing.TB, url string) string {
-	return pgtest.Bouncer(t, url) + "&default_query_exec_mode=exec"
+	through := pgtest.Bouncer(t, url)
+	if !pgtest.Prepares(t) {
+		through += "&default_query_exec_mode=exec"
+	}
+	return through
 }
 
 // startDatabase starts a PostgreSQL that syncs, and that keeps a log to look into.

@@ -37,6 +37,9 @@ auth_type = any
 pool_mode = transaction
 default_pool_size = %d
 `, u.Hostname(), u.Port(), port, bouncerSessions)
+	if Prepares(t) {
+		text += "max_prepared_statements = 100\n"
+	}
 	if err := os.WriteFile(ini, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +60,21 @@ default_pool_size = %d
 		t.Fatal(err)
 	}
 	return u.String()
+}
+
+// Prepares says whether the PgBouncer that is installed knows of prepared statements, so that
+// clients may have some: from 1.21 on.
+func Prepares(t testing.TB) bool {
+	t.Helper()
+	out, err := exec.Command("pgbouncer", "--version").Output()
+	var major, minor int
+	if err == nil {
+		_, err = fmt.Sscanf(string(out), "PgBouncer %d.%d", &major, &minor)
+	}
+	if err != nil {
+		t.Fatalf("pgtest: %q %v: scripts/deps installs PgBouncer", out, err)
+	}
+	return major > 1 || minor >= 21
 }
 
 // bouncerSessions are fewer than anybody's connections.

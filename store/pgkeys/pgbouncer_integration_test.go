@@ -17,7 +17,11 @@ import (
 // Through PgBouncer, which gives every transaction another session, all is as it is.
 func TestThroughPgBouncer(t *testing.T) {
 	through := pgtest.Bouncer(t, pgtest.Database(t))
-	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeExec, pgx.QueryExecModeCacheDescribe} {
+	modes := []pgx.QueryExecMode{pgx.QueryExecModeExec, pgx.QueryExecModeCacheDescribe}
+	if pgtest.Prepares(t) {
+		modes = append(modes, pgx.QueryExecModeCacheStatement)
+	}
+	for _, mode := range modes {
 		t.Run(mode.String(), func(t *testing.T) {
 			s := newShop(t, openPool(t, through, func(c *pgxpool.Config) { c.ConnConfig.DefaultQueryExecMode = mode }), pgkeys.Config{})
 			results := make([]int64, 60)
