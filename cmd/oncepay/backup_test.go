@@ -255,21 +255,34 @@ func paymentOf(op *crashOp) string {
 	return string(regexp.MustCompile(`pay_[0-9a-z]+`).Find(op.answer))
 }
 
-// unknown are the payments in the gateway's books that the store does not have, as the guide
-// has an operator find them.
-func (b *backup) unknown() (ids []string) {
+// compare is what an operator does: it finds the payments in the gateway's books that the
+// store does not have, and those of which it has less.
+func (b *backup) compare() (unknown, less []string) {
 	b.Helper()
-	for id := range b.charges() {
-		o := runProgram(b.T, []string{"ONCEPAY_STORE=" + b.store}, "payments", "show", id)
-		switch {
-		case o.status == exitBad && strings.Contains(o.stderr, "there is no payment"):
-			ids = append(ids, id)
-		case o.status != exitGood:
-			b.Errorf("payments show %s: %+v", id, o)
+	query := regexp.MustCompile("(?s)```sql\n(.*?)```").FindStringSubmatch(b.recovery)
+	if query == nil {
+		b.Fatal("the guide has no query")
+	}
+	has := map[string]gatewayCharge{}
+	for line := range strings.Lines(b.pg.SQL(b.T, "shop", "SET search_path = oncepay; "+query[1])) {
+		var c gatewayCharge
+		f := strings.Split(strings.TrimSpace(line), "|")
+		if _, err := fmt.Sscan(f[2]+" "+f[3], &c.Captured, &c.Refunded); err != nil {
+			b.Fatal(line, err)
+		}
+		has[f[0]] = c
+	}
+	for id, charges := range b.charges() {
+		switch c, there := has[id]; {
+		case !there:
+			unknown = append(unknown, id)
+		case c.Captured < charges[0].Captured || c.Refunded < charges[0].Refunded:
+			less = append(less, id)
 		}
 	}
-	slices.Sort(ids)
-	return ids
+	slices.Sort(unknown)
+	slices.Sort(less)
+	return unknown, less
 }
 
 func paymentsOf(ops []*crashOp) (ids []string) {
@@ -373,8 +386,12 @@ func (b *backup) run(way restoring) {
 	b.wantMoved(movesLost...)
 	waitUntil(b.T, "the one that was at the gateway is settled", func() bool { s, _, _ := b.again(slow); return s == http.StatusCreated })
 	b.wantOnce(orders)
-	if got, want := b.unknown(), paymentsOf(append(lost, cut)); !slices.Equal(got, want) {
-		b.Errorf("the books have %q that the store does not, want %q", got, want)
+	unknown, less := b.compare()
+	if want := paymentsOf(append(lost, cut)); !slices.Equal(unknown, want) {
+		b.Errorf("the books have %q that the store does not, want %q", unknown, want)
+	}
+	if want := paymentsOf([]*crashOp{reserved, bought}); !slices.Equal(less, want) {
+		b.Errorf("the books have more of %q than the store, want %q", less, want)
 	}
 	b.wantUndone(paymentOf(reserved), "authorized", gatewayCharge{1000, 600, 0})
 	b.wantUndone(paymentOf(bought), "succeeded", gatewayCharge{1000, 1000, 400})
@@ -384,8 +401,10 @@ func (b *backup) run(way restoring) {
 	if got := b.with(key); got != http.StatusOK {
 		b.Errorf("the key that was revoked after the backup is answered %d", got)
 	}
-	if got := page(b.T, b.server.url+"/readyz?verbose"); !strings.Contains(got, "[!] recovery: ") {
-		b.Errorf("/readyz says\n%s", got)
+	for path, want := range map[string]string{"/readyz?verbose": "[!] recovery: ", "/metrics": "\noncepay_recovery 1\n"} {
+		if got := page(b.T, b.server.url+path); !strings.Contains(got, want) {
+			b.Errorf("%s does not say %q:\n%s", path, want, got)
+		}
 	}
 	b.end(lost[0], capture, refund)
 	b.wantBooked(paymentOf(reserved), gatewayCharge{1000, 600, 0})  // it had been captured, and said so
