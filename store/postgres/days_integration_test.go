@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/ledger"
@@ -113,5 +114,54 @@ func TestDaysAreDropped(t *testing.T) {
 	sweep(t, s, late, late)
 	if n := query(t, url, "SELECT count(*) FROM tombstones"); n > 2 {
 		t.Errorf("%d tombstones are forgotten, and still there", n)
+	}
+}
+
+// Whoever reads all tables for hours, as pg_dump does, keeps a day from being dropped, and
+// commits from nothing for longer than the sweep is patient. It is dropped later.
+func TestADumpHoldsUpTheSweepAlone(t *testing.T) {
+	url := apart(t).migrated(t)
+	s := openAt(t, url)
+	at := time.Now().UTC().Truncate(time.Microsecond)
+	if err := s.Commit(t.Context(), made("k", at)); err != nil {
+		t.Fatal(err)
+	}
+	dump, err := pgx.Connect(t.Context(), url)
+	if err == nil {
+		_, err = dump.Exec(t.Context(), "BEGIN; LOCK TABLE keys IN ACCESS SHARE MODE")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	swept := make(chan error)
+	over := at.Add(72 * time.Hour)
+	go func() {
+		_, err := s.Sweep(t.Context(), over, at)
+		swept <- err
+	}()
+	longest := time.Duration(0)
+	for n := 0; err == nil; n++ {
+		began := time.Now()
+		if err := s.Commit(t.Context(), made(fmt.Sprint("beside-", n), at)); err != nil {
+			t.Fatal(err)
+		}
+		longest = max(longest, time.Since(began))
+		select {
+		case err = <-swept:
+			if err == nil {
+				t.Fatal("a day is dropped under somebody who reads it")
+			}
+		default:
+		}
+	}
+	if longest > 5*time.Second { // the sweep is patient for one
+		t.Errorf("a commit waited for %v", longest)
+	}
+	if err := dump.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sweep(t, s, over, at)
+	if n := query(t, url, fmt.Sprintf("SELECT count(*) FROM pg_class WHERE relname = 'keys_%d'", at.Unix()/86400)); n != 0 {
+		t.Error("the day is not dropped when the dump has ended")
 	}
 }
