@@ -125,6 +125,7 @@ func TestALoadWaitsForACommitInDoubt(t *testing.T) {
 	if err := d.s.Commit(t.Context(), c); err == nil || errors.Is(err, engine.ErrNotCommitted) {
 		t.Fatalf("a commit that is on its way is %v, want an unknown one", err)
 	}
+	d.executed()
 	there := make(chan bool)
 	go func() { there <- isThere(t, d.s, c) }()
 	waitFor(t, d.url, "SELECT count(*) FROM pg_locks WHERE NOT granted", 1)
@@ -132,6 +133,13 @@ func TestALoadWaitsForACommitInDoubt(t *testing.T) {
 	if !<-there {
 		t.Error("it was committed while the load waited, and the load does not show it")
 	}
+}
+
+// executed waits until the server has executed a commit whose end is held, as far as its keys,
+// which come after all that it waits for: who comes then finds it at work.
+func (d *doubt) executed() {
+	d.Helper()
+	waitFor(d.T, d.url, "SELECT count(DISTINCT pid) FROM pg_locks WHERE relation = 'keys'::regclass AND mode = 'RowExclusiveLock' AND granted", 1)
 }
 
 // waitFor waits until a query says a number.

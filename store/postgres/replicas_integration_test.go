@@ -96,6 +96,7 @@ func TestMidnightIsWaitedFor(t *testing.T) {
 	if err := d.s.Commit(t.Context(), made("k", midnight.Add(-1))); err == nil || errors.Is(err, engine.ErrNotCommitted) {
 		t.Fatalf("a commit that is on its way is %v, want an unknown one", err)
 	}
+	d.executed()
 	if err := d.plain.Commit(t.Context(), made("l", midnight.Add(-2))); err != nil {
 		t.Fatalf("another key of the day: %v", err)
 	}
