@@ -346,6 +346,7 @@ func (b *backup) run(way restoring) {
 	}
 	before, movesBefore := b.trade("before")
 	reserved := b.pay("reserved", `"capture_method":"manual",`+goods, http.StatusCreated)
+	dropped := b.pay("dropped", `"capture_method":"manual",`+goods, http.StatusCreated)
 	bought := b.pay("bought", goods, http.StatusCreated)
 	key := strings.TrimSpace(b.mustService("oncepay apikey create --tenant=shop"))
 	slow := b.pay("slow", `"payment_method":"pm_slow"`, http.StatusAccepted)
@@ -356,12 +357,14 @@ func (b *backup) run(way restoring) {
 	b.archive()
 	after, movesAfter := b.trade("after")
 	capture := b.ask("capture", "/v1/payments/"+paymentOf(reserved)+"/capture", `{"amount":600}`, http.StatusOK)
+	cancel := b.ask("cancel", "/v1/payments/"+paymentOf(dropped)+"/cancel", "", http.StatusOK)
 	refund := b.ask("refund", "/v1/payments/"+paymentOf(bought)+"/refunds", `{"amount":400}`, http.StatusCreated)
 	id := regexp.MustCompile(`ak_[0-9a-z]+`).FindString(b.mustService("oncepay apikey list"))
 	b.mustService("oncepay apikey revoke " + id)
+	late := strings.TrimSpace(b.mustService("oncepay apikey create --tenant=shop"))
 	cut := b.pay("cut", `"payment_method":"pm_timeout_after_charge"`, http.StatusAccepted)
 	waitUntil(b.T, "the gateway has charged what is not answered", func() bool { return len(b.charges()[paymentOf(cut)]) == 1 })
-	orders := slices.Concat(before, during, archived, after, []*crashOp{reserved, bought, slow, cut})
+	orders := slices.Concat(before, during, archived, after, []*crashOp{reserved, dropped, bought, slow, cut})
 	b.server.cmd.Process.Kill()
 	b.server.cmd.Wait()
 	way.restore(b)
@@ -372,7 +375,7 @@ func (b *backup) run(way restoring) {
 	if err == nil || !strings.Contains(status, way.noticed) || !strings.Contains(status, "it lasts") {
 		b.Errorf("recovery status says %s %v", status, err)
 	}
-	lost, movesLost, kept := after, movesAfter, slices.Concat(before, movesBefore, []*crashOp{reserved, bought})
+	lost, movesLost, kept := after, movesAfter, slices.Concat(before, movesBefore, []*crashOp{reserved, dropped, bought})
 	if way.keeps {
 		kept = slices.Concat(kept, archived, movesArchived, during)
 	} else {
@@ -382,7 +385,7 @@ func (b *backup) run(way restoring) {
 	if !way.keeps {
 		lost = append(lost, b.sortOut(during)...)
 	}
-	b.wantNotBegun(append([]*crashOp{capture, refund, cut}, lost...)...)
+	b.wantNotBegun(append([]*crashOp{capture, cancel, refund, cut}, lost...)...)
 	b.wantMoved(movesLost...)
 	waitUntil(b.T, "the one that was at the gateway is settled", func() bool { s, _, _ := b.again(slow); return s == http.StatusCreated })
 	b.wantOnce(orders)
@@ -394,6 +397,7 @@ func (b *backup) run(way restoring) {
 		b.Errorf("the books have more of %q than the store, want %q", less, want)
 	}
 	b.wantUndone(paymentOf(reserved), "authorized", gatewayCharge{1000, 600, 0})
+	b.wantUndone(paymentOf(dropped), "authorized", gatewayCharge{1000, 0, 0})
 	b.wantUndone(paymentOf(bought), "succeeded", gatewayCharge{1000, 1000, 400})
 	if out := b.mustService(b.block(b.recovery, "What to do", 0)); strings.Contains(out, "pay_") {
 		b.Errorf("in doubt is\n%s", out)
@@ -401,12 +405,15 @@ func (b *backup) run(way restoring) {
 	if got := b.with(key); got != http.StatusOK {
 		b.Errorf("the key that was revoked after the backup is answered %d", got)
 	}
+	if got := b.with(late); got != http.StatusUnauthorized {
+		b.Errorf("the key that was made after the backup is answered %d", got)
+	}
 	for path, want := range map[string]string{"/readyz?verbose": "[!] recovery: ", "/metrics": "\noncepay_recovery 1\n"} {
 		if got := page(b.T, b.server.url+path); !strings.Contains(got, want) {
 			b.Errorf("%s does not say %q:\n%s", path, want, got)
 		}
 	}
-	b.end(lost[0], capture, refund)
+	b.end(lost[0], capture, cancel, refund)
 	b.wantBooked(paymentOf(reserved), gatewayCharge{1000, 600, 0})  // it had been captured, and said so
 	b.wantBooked(paymentOf(bought), gatewayCharge{1000, 1000, 800}) // it was given back once more
 	b.server.stop(b.T)
@@ -465,7 +472,7 @@ func (b *backup) with(key string) int {
 
 // end is an operator's word. What is forgotten is forgotten for good then, and who asks for it
 // asks for something new: that is why the guide has an operator settle it before.
-func (b *backup) end(lost, capture, refund *crashOp) {
+func (b *backup) end(lost, capture, cancel, refund *crashOp) {
 	b.Helper()
 	b.mustService(b.block(b.recovery, "What to do", 1))
 	if out := b.mustService("oncepay recovery status"); !strings.Contains(out, "were lost and refunded") {
@@ -473,7 +480,7 @@ func (b *backup) end(lost, capture, refund *crashOp) {
 	}
 	wantTaken(b.T, b.server.url, "new")
 	charged := len(b.charges())
-	for op, want := range map[*crashOp]int{lost: http.StatusCreated, capture: http.StatusPaymentRequired, refund: http.StatusCreated} {
+	for op, want := range map[*crashOp]int{lost: http.StatusCreated, capture: http.StatusPaymentRequired, cancel: http.StatusConflict, refund: http.StatusCreated} {
 		if status, replayed, answer := b.again(op); status != want || replayed {
 			b.Errorf("%s is asked for anew, and is answered %d %s", op.key, status, answer)
 		}
