@@ -22,6 +22,7 @@ test: ## run every test, with the race detector; installs what that needs
 	$(GO) test -race -count=1 -tags integration -timeout 15m ./...
 
 test-postgres: ## run what needs PostgreSQL on another one: PG=/usr/lib/postgresql/17/bin
+	@test -n "$(PG)" || { echo "which one? such as make test-postgres PG=/usr/lib/postgresql/17/bin" >&2; exit 2; }
 	$(PG)/postgres --version
 	PGBIN=$(PG) $(GO) test -count=1 -tags integration -timeout 15m ./internal/pgtest ./store/postgres ./store/pgkeys/... ./examples/booking
 	PGBIN=$(PG) $(GO) test -count=1 -tags integration -timeout 15m -run 'Replicas|AFailover|ABackup|Database' ./cmd/oncepay
