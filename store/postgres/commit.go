@@ -113,16 +113,18 @@ func (w *writing) prepare(ctx context.Context) error {
 	w.batch.Queue(fenceWriter, append(w.store.past.args(), me.id.Load(), me.epoch.Load(), micros(w.changes.At), me.acknowledged.Load())...)
 	w.enterDay()
 	w.meetNotices()
-	w.fenceBalances()
+	w.changeBalances()
 	w.changeTransfers()
 	w.changePayments()
-	w.fenceKeys()
+	if err := w.changeKeys(); err != nil {
+		return err
+	}
 	w.openAccounts()
-	w.writeBalances()
+	w.changeAccounts()
 	w.insertTransfers()
 	w.insertEntries()
 	w.insertPayments()
-	if err := w.writeKeys(); err != nil {
+	if err := w.insertKeys(); err != nil {
 		return err
 	}
 	w.insertEvents()
@@ -159,7 +161,7 @@ func (w *writing) put(sql string, c *columns, more ...any) {
 	}
 }
 
-const selectNums = `SELECT a.num, a.tenant, a.id FROM unnest($1::text[], $2::text[]) r(tenant, id) JOIN accounts a ON a.tenant = r.tenant AND a.id = r.id`
+var selectNums = "SELECT t.* FROM " + lookup(idArrays, "a.num, a.tenant, a.id", "accounts a", "a.tenant = r.tenant AND a.id = r.id")
 
 // number finds the numbers of the accounts: nearly always they are known. Accounts that are
 // opened are given theirs.
@@ -234,14 +236,13 @@ func (w *writing) balances(at []int) *columns {
 	return &c
 }
 
-func (w *writing) fenceBalances() {
+func (w *writing) changeBalances() {
 	c := w.balances(w.byNum(false))
-	w.put(fenceBalances, c, c.rows)
+	w.put(changeBalances, c, c.rows)
 }
 
 var (
-	fenceBalances  = balancesTable.fence()
-	updateBalances = balancesTable.update()
+	changeBalances = balancesTable.change()
 	insertBalances = balancesTable.insert()
 	insertAccounts = accountsTable.insert()
 )
@@ -263,15 +264,13 @@ func (w *writing) openAccounts() {
 			bool(a.Closed).metadata(a.Metadata).time(a.CreatedAt)
 	}
 	w.put(insertAccounts, &c)
+	w.put(insertBalances, w.balances(w.byNum(true)))
 }
 
-// writeBalances writes balances, and what else has changed of accounts.
-func (w *writing) writeBalances() {
-	opened, changed := w.byNum(true), w.byNum(false)
-	w.put(insertBalances, w.balances(opened))
-	w.put(updateBalances, w.balances(changed))
+// changeAccounts writes what else than a balance has changed of accounts.
+func (w *writing) changeAccounts() {
 	var c columns
-	for _, i := range changed {
+	for _, i := range w.byNum(false) {
 		a := w.changes.Ledger.Accounts[i]
 		if is, ok := w.store.known.get(a.Ref); !ok || !is.same(a) {
 			c.next().int(w.nums[i]).intOrNull(a.Floor.Minor, a.Floor.None).bool(a.Closed).metadata(a.Metadata)

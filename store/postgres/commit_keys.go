@@ -7,23 +7,18 @@ import (
 )
 
 var (
-	fenceKeys  = keysTable.fence()
-	updateKeys = keysTable.update()
+	changeKeys = keysTable.change()
 	insertKeys = keysTable.insert()
 )
 
-const (
-	enterDay = "SELECT enter_day($1)"
+const enterDay = "SELECT enter_day($1)"
 
-	// Each key that was made is there once, whatever day it is of, and none of them was
-	// there before and is over.
-	fenceMade = `SELECT fence((SELECT count(*) FROM unnest($1::text[], $2::text[]) r(tenant, key)
-			JOIN keys k ON k.tenant = r.tenant AND k.key = r.key), $3),
-		fence((SELECT count(*) FROM unnest($1::text[], $2::text[]) r(tenant, key)
-			JOIN closed_keys k ON k.tenant = r.tenant AND k.key = r.key), 0),
-		fence((SELECT count(*) FROM unnest($1::text[], $2::text[]) r(tenant, key)
-			JOIN tombstones k ON k.tenant = r.tenant AND k.key = r.key WHERE ` + tombValid + `), 0)`
-)
+// fenceMade ends a transaction that has made keys which were there before, or are over. Of
+// those that were made on one day an index sees to that they are there once, so they are
+// looked for on the others, which this day's do not pass: none of them is there.
+var fenceMade = "SELECT fence((SELECT count(*) FROM " + lookup(keyArrays, "1", "keys k", ofKey+" AND (k.created_at < $3 OR k.created_at >= $4)") + "), $5)," +
+	" fence((SELECT count(*) FROM " + lookup(keyArrays, "1", "closed_keys k", ofKey) + "), 0)," +
+	" fence((SELECT count(*) FROM " + lookup(keyArrays, "1", "tombstones k", ofKey+" AND "+tombValid) + "), 0)"
 
 func (w *writing) sortedKeys() (made, changed []*once.Record) {
 	all := make([]*once.Record, len(w.changes.Keys))
@@ -40,17 +35,29 @@ const microsPerDay int64 = 24 * 60 * 60 * 1e6
 // enterDay keeps others from making the same keys on another day meanwhile: on this one
 // an index does. Keys of several days, which an executor never makes at once, are made alone.
 func (w *writing) enterDay() {
-	made, _ := w.sortedKeys()
-	if len(made) == 0 {
-		return
+	if made, _ := w.sortedKeys(); len(made) > 0 {
+		w.batch.Queue(enterDay, dayOf(made))
 	}
-	day := new(micros(made[0].CreatedAt) / microsPerDay)
+}
+
+// dayOf is the day on which keys are made, nil if there are several.
+func dayOf(made []*once.Record) *int64 {
+	day := micros(made[0].CreatedAt) / microsPerDay
 	for _, r := range made {
-		if day != nil && micros(r.CreatedAt)/microsPerDay != *day {
-			day = nil
+		if micros(r.CreatedAt)/microsPerDay != day {
+			return nil
 		}
 	}
-	w.batch.Queue(enterDay, day)
+	return &day
+}
+
+// elsewhere are the bounds of the day on which keys are made, and how many of them are
+// found out of those: none, or each where they are of several days, since there are no bounds then.
+func elsewhere(made []*once.Record) []any {
+	if day := dayOf(made); day != nil {
+		return []any{*day * microsPerDay, (*day + 1) * microsPerDay, 0}
+	}
+	return []any{0, 0, len(made)}
 }
 
 func keyRows(records []*once.Record) (*columns, error) {
@@ -71,28 +78,21 @@ func keyRows(records []*once.Record) (*columns, error) {
 	return &c, nil
 }
 
-// fenceKeys locks the keys that change. That their answers can be written is seen to
-// later.
-func (w *writing) fenceKeys() {
+func (w *writing) changeKeys() error {
 	_, changed := w.sortedKeys()
-	if c, err := keyRows(changed); err == nil {
-		w.put(fenceKeys, c, c.rows)
+	c, err := keyRows(changed)
+	if err == nil {
+		w.put(changeKeys, c, c.rows)
 	}
+	return err
 }
 
-func (w *writing) writeKeys() error {
-	made, changed := w.sortedKeys()
-	c, err := keyRows(changed)
-	if err != nil {
-		return err
-	}
-	w.put(updateKeys, c)
-	if c, err = keyRows(made); err != nil {
-		return err
-	}
-	if c.rows > 0 {
+func (w *writing) insertKeys() error {
+	made, _ := w.sortedKeys()
+	c, err := keyRows(made)
+	if err == nil && c.rows > 0 {
 		w.put(insertKeys, c)
-		w.batch.Queue(fenceMade, c.arrays[0], c.arrays[1], c.rows)
+		w.batch.Queue(fenceMade, append([]any{c.arrays[0], c.arrays[1]}, elsewhere(made)...)...)
 	}
-	return nil
+	return err
 }

@@ -42,8 +42,7 @@ func transferColumns(transfers []*ledger.Transfer) *columns {
 }
 
 var (
-	fenceTransfers  = transfersTable.fence()
-	updateTransfers = transfersTable.update()
+	changeTransfers = transfersTable.change()
 	insertTransfers = transfersTable.insert()
 	insertEntries   = entriesTable.insert()
 	insertMarks     = marksTable.insert()
@@ -53,8 +52,7 @@ var (
 func (w *writing) changeTransfers() {
 	_, changed := w.sortedTransfers()
 	c := transferColumns(changed)
-	w.put(fenceTransfers, c, c.rows)
-	w.put(updateTransfers, c)
+	w.put(changeTransfers, c, c.rows)
 }
 
 func (w *writing) insertTransfers() {

@@ -11,13 +11,11 @@ import (
 )
 
 var (
-	fencePayments    = paymentsTable.fence()
-	updatePayments   = paymentsTable.update()
+	changePayments   = paymentsTable.change()
 	insertPayments   = paymentsTable.insert()
 	upsertOperations = operationsTable.upsert()
 
-	fenceReferences  = referencesTable.fence()
-	updateReferences = referencesTable.update()
+	changeReferences = referencesTable.change()
 	insertReferences = referencesTable.insert()
 
 	fenceNotices  = noticesTable.fence()
@@ -131,17 +129,14 @@ func (w *writing) changePayments() {
 	_, references := w.sortedReferences()
 	_, notices := w.sortedNotices()
 	for _, t := range []struct {
-		fence, update string
-		rows          *columns
+		change string
+		rows   *columns
 	}{
-		{fencePayments, updatePayments, paymentColumns(payments)},
-		{fenceReferences, updateReferences, referenceColumns(references)},
-		{fenceNotices, "", noticeColumns(notices)}, // they are written when the operations are
+		{changePayments, paymentColumns(payments)},
+		{changeReferences, referenceColumns(references)},
+		{fenceNotices, noticeColumns(notices)}, // they are written when the operations are
 	} {
-		w.put(t.fence, t.rows, t.rows.rows)
-		if t.update != "" {
-			w.put(t.update, t.rows)
-		}
+		w.put(t.change, t.rows, t.rows.rows)
 	}
 }
 

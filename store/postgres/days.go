@@ -12,8 +12,8 @@ import (
 
 // daysAhead is for how many days there are tables ahead, beside that of today: so long may
 // nobody sweep. Keys of other days are in the table of the rest, which does as well, but
-// is emptied row by row.
-const daysAhead = 3
+// is emptied row by row. Each costs every key that is made two looks.
+const daysAhead = 1
 
 // What may be done to the tables of days while commits and loads go on: each takes the
 // tables alone for a moment, and gives up if it does not get them soon. A later sweep tries again.

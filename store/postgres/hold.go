@@ -115,12 +115,14 @@ func (s *Store) hold(ctx context.Context, need *engine.Need) {
 	s.held.put(x)
 }
 
-const holdBalances = `SELECT 1 FROM unnest($1::text[], $2::text[]) r(tenant, id) JOIN accounts a ON a.tenant = r.tenant AND a.id = r.id
-	JOIN balances t ON t.account = a.num ORDER BY t.account FOR NO KEY UPDATE OF t`
+// Balances are locked in the order of their numbers, which is that of commits, and not that
+// of the names that are given.
+var holdBalances = "SELECT 1 FROM " + lookup("(SELECT t.num FROM "+lookup(idArrays, "a.num", "accounts a", "a.tenant = r.tenant AND a.id = r.id")+" ORDER BY t.num) r",
+	"1", "balances b", "b.account = r.num FOR NO KEY UPDATE")
 
 var (
 	holdTransfers  = transfersTable.hold()
-	holdPayments   = "SELECT 1 FROM " + wantedPayments + " JOIN payments t ON t.tenant = w.tenant AND t.id = w.id ORDER BY t.tenant, t.id FOR NO KEY UPDATE OF t"
+	holdPayments   = paymentsTable.lock(wantedPayments)
 	holdReferences = referencesTable.hold()
 	holdNotices    = noticesTable.hold()
 	holdKeys       = keysTable.hold()
@@ -153,13 +155,17 @@ func noticeNames(notices []pay.NoticeID) []any {
 	return []any{of[0], gateways, of[1]}
 }
 
-// hold locks the rows with these keys, in their order.
+// hold locks the rows with these keys.
 func (t table) hold() string {
-	keys := strings.Join(t.names[:t.key], ", ")
 	var arrays []string
 	for i, typ := range t.types[:t.key] {
 		arrays = append(arrays, fmt.Sprintf("$%d::%s[]", i+1, typ))
 	}
-	return fmt.Sprintf("SELECT 1 FROM unnest(%s) r(%s) JOIN %s t ON %s ORDER BY t.%s FOR NO KEY UPDATE OF t",
-		strings.Join(arrays, ", "), keys, t.name, t.match(), strings.Join(t.names[:t.key], ", t."))
+	return t.lock(fmt.Sprintf("unnest(%s) r(%s)", strings.Join(arrays, ", "), strings.Join(t.names[:t.key], ", ")))
+}
+
+// lock locks the rows whose keys are given, all of them texts, in their order.
+func (t table) lock(given string) string {
+	order := "r." + strings.Join(t.names[:t.key], ` COLLATE "C", r.`) + ` COLLATE "C"`
+	return "SELECT 1 FROM " + lookup("(SELECT * FROM "+given+" ORDER BY "+order+") r", "1", t.name+" t", t.match()+" FOR NO KEY UPDATE")
 }

@@ -110,17 +110,23 @@ func paymentNames(r pay.Ref) (string, string)           { return r.Tenant, r.ID 
 func referenceNames(r pay.ReferenceID) (string, string) { return r.Tenant, r.Reference }
 
 const (
-	selectSwept = "(SELECT value FROM meta WHERE name = 'swept')"
+	keyArrays = "unnest($1::text[], $2::text[]) r(tenant, key)"
+	ofKey     = "k.tenant = r.tenant AND k.key = r.key"
+	idArrays  = "unnest($1::text[], $2::text[]) r(tenant, id)"
+	ofID      = "t.tenant = r.tenant AND t.id = r.id"
 
-	selectKeys = "SELECT " + selectSwept + ", " + keyColumns + ` FROM unnest($1::text[], $2::text[]) r(tenant, key)
-		JOIN keys k ON k.tenant = r.tenant AND k.key = r.key`
+	selectSwept = "(SELECT value FROM meta WHERE name = 'swept')"
+)
+
+var (
+	selectKeys = "SELECT " + selectSwept + ", t.* FROM " + lookup(keyArrays, keyColumns, "keys k", ofKey)
 
 	// What is over: see Sweep.
-	selectOver = `SELECT ` + closedColumns + ` FROM unnest($1::text[], $2::text[]) r(tenant, key)
-			JOIN closed_keys k ON k.tenant = r.tenant AND k.key = r.key
-		UNION ALL SELECT ` + tombColumns + ` FROM unnest($1::text[], $2::text[]) r(tenant, key)
-			JOIN tombstones k ON k.tenant = r.tenant AND k.key = r.key WHERE ` + tombValid
+	selectOver = "SELECT t.* FROM " + lookup(keyArrays, closedColumns, "closed_keys k", ofKey) +
+		" UNION ALL SELECT t.* FROM " + lookup(keyArrays, tombColumns, "tombstones k", ofKey+" AND "+tombValid)
+)
 
+const (
 	closedColumns = `k.tenant, k.key, k.fingerprint, 5::smallint, k.operation, k.resource, k.attempt, NULL::bigint,
 		k.created_at, k.expires_at, k.replays, k.version, NULL::smallint, NULL::text, NULL::bytea`
 	tombColumns = closedColumns
@@ -142,8 +148,8 @@ func (l *loading) keys() {
 	l.ask(selectOver, args, func(r *row) { l.rows.Keys = append(l.rows.Keys, r.record(endOfTime)) })
 }
 
-const selectAccounts = "SELECT " + accountColumns + ` FROM unnest($1::text[], $2::text[]) r(tenant, id)
-	JOIN accounts a ON a.tenant = r.tenant AND a.id = r.id JOIN balances b ON b.account = a.num`
+var selectAccounts = "SELECT t.* FROM " + lookup(idArrays, accountColumns,
+	"accounts a CROSS JOIN LATERAL (SELECT * FROM balances b WHERE b.account = a.num OFFSET 0) b", "a.tenant = r.tenant AND a.id = r.id")
 
 func (l *loading) accounts() {
 	if len(l.need.Rows.Accounts) == 0 {
@@ -158,8 +164,7 @@ func (l *loading) accounts() {
 	})
 }
 
-var selectTransfers = "SELECT " + transfersTable.columns("t.") + ` FROM unnest($1::text[], $2::text[]) r(tenant, id)
-	JOIN transfers t ON t.tenant = r.tenant AND t.id = r.id`
+var selectTransfers = "SELECT t.* FROM " + lookup(idArrays, transfersTable.columns("t."), "transfers t", ofID)
 
 func (l *loading) transfers() {
 	if len(l.need.Rows.Transfers) == 0 {
@@ -171,18 +176,17 @@ func (l *loading) transfers() {
 }
 
 // wantedPayments are those that are named, and those that hold a reference that is.
-const wantedPayments = `(SELECT tenant, id FROM unnest($1::text[], $2::text[]) n(tenant, id)
-	UNION SELECT f.tenant, f.payment FROM unnest($3::text[], $4::text[]) n(tenant, reference)
-		JOIN payment_references f ON f.tenant = n.tenant AND f.reference = n.reference) w`
+var wantedPayments = "(SELECT tenant, id FROM unnest($1::text[], $2::text[]) n(tenant, id) UNION SELECT t.tenant, t.payment FROM " +
+	lookup("unnest($3::text[], $4::text[]) r(tenant, reference)", "f.tenant, f.payment", "payment_references f", "f.tenant = r.tenant AND f.reference = r.reference") + ") r"
 
 var (
-	selectReferences = "SELECT " + referencesTable.columns("t.") + ` FROM unnest($1::text[], $2::text[]) r(tenant, reference)
-		JOIN payment_references t ON t.tenant = r.tenant AND t.reference = r.reference`
-	selectPayments   = "SELECT " + paymentsTable.columns("t.") + " FROM " + wantedPayments + " JOIN payments t ON t.tenant = w.tenant AND t.id = w.id"
-	selectOperations = "SELECT " + operationsTable.columns("t.") + " FROM " + wantedPayments + ` JOIN operations t ON t.tenant = w.tenant AND t.payment = w.id
-		ORDER BY t.tenant, t.payment, t.place`
-	selectNotices = "SELECT " + noticesTable.columns("t.") + ` FROM unnest($1::text[], $2::text[], $3::text[]) r(tenant, gateway, id)
-		JOIN notices t ON t.tenant = r.tenant AND t.gateway = r.gateway AND t.id = r.id`
+	selectReferences = "SELECT t.* FROM " + lookup("unnest($1::text[], $2::text[]) r(tenant, reference)", referencesTable.columns("t."), "payment_references t",
+		"t.tenant = r.tenant AND t.reference = r.reference")
+	selectPayments   = "SELECT t.* FROM " + lookup(wantedPayments, paymentsTable.columns("t."), "payments t", ofID)
+	selectOperations = "SELECT t.* FROM " + lookup(wantedPayments, operationsTable.columns("t."), "operations t", "t.tenant = r.tenant AND t.payment = r.id") +
+		" ORDER BY t.tenant, t.payment, t.place"
+	selectNotices = "SELECT t.* FROM " + lookup("unnest($1::text[], $2::text[], $3::text[]) r(tenant, gateway, id)", noticesTable.columns("t."), "notices t",
+		"t.tenant = r.tenant AND t.gateway = r.gateway AND t.id = r.id")
 )
 
 func (l *loading) payments() {

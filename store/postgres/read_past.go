@@ -12,9 +12,8 @@ import (
 	"github.com/oncepay/oncepay/pay"
 )
 
-const selectKeyOnly = "SELECT " + selectSwept + `, k.tenant, k.key, k.fingerprint, k.state, k.operation, k.resource, k.attempt, k.lease_until,
-		k.created_at, k.expires_at, k.replays, k.version, k.status, NULL::text, NULL::bytea
-	FROM unnest($1::text[], $2::text[]) r(tenant, key) JOIN keys k ON k.tenant = r.tenant AND k.key = r.key`
+var selectKeyOnly = "SELECT " + selectSwept + ", t.* FROM " + lookup(keyArrays, `k.tenant, k.key, k.fingerprint, k.state, k.operation, k.resource,
+	k.attempt, k.lease_until, k.created_at, k.expires_at, k.replays, k.version, k.status, NULL::text, NULL::bytea`, "keys k", ofKey)
 
 // Key returns what is known of a key, and of its answer the status alone; the zero Record if
 // nothing is.

@@ -45,22 +45,36 @@ func (t table) insert() string {
 	return fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s", t.name, t.columns(""), t.columns("r."), t.arrays())
 }
 
-// fence locks the rows that are one version behind, in the order of their keys, and ends
-// the transaction if that is not all: its last argument is how many there are. A row that is locked by
-// somebody else is waited for, and looked at again.
-func (t table) fence() string {
-	order := "t." + strings.Join(t.names[:t.key], ", t.")
-	return fmt.Sprintf(`SELECT fence((SELECT count(*) FROM (SELECT 1 FROM %s JOIN %s t ON %s AND t.version = r.version - 1
-		ORDER BY %s FOR NO KEY UPDATE OF t) locked), $%d)`, t.arrays(), t.name, t.match(), order, len(t.names)+1)
+// lookup says of rows that are given, as r, what is wanted of those that match them, as t. Which of
+// both is looked up for the other is said, too (LATERAL, and an OFFSET that cannot be taken apart):
+// a planner that takes the table for empty, as it was when it looked last, would look up all
+// that is given for each row of it.
+func lookup(given, wanted, from, where string) string {
+	return fmt.Sprintf("%s CROSS JOIN LATERAL (SELECT %s FROM %s WHERE %s OFFSET 0) t", given, wanted, from, where)
 }
 
-// update writes rows anew.
-func (t table) update() string {
+// locked are the rows that are given, as r, and that are one version behind: they are locked
+// in the order in which they are given. A row that is locked by somebody else is waited for,
+// and looked at again.
+func (t table) locked() string {
+	return lookup(t.arrays(), "t.tableoid AS in_table, t.ctid AS at_place", t.name+" t", t.match()+" AND t.version = r.version - 1 FOR NO KEY UPDATE")
+}
+
+// fence locks the rows that are one version behind, and ends the transaction if that is not
+// all that are given: its last argument is how many those are.
+func (t table) fence() string {
+	return fmt.Sprintf("SELECT fence((SELECT count(*) FROM (SELECT 1 FROM %s) locked), $%d)", t.locked(), len(t.names)+1)
+}
+
+// change writes rows anew where they are, as fence does that only locks them. A place is
+// where a row is as long as that is locked.
+func (t table) change() string {
 	var set []string
 	for _, name := range t.names[t.key:] {
 		set = append(set, name+" = r."+name)
 	}
-	return fmt.Sprintf("UPDATE %s t SET %s FROM %s WHERE %s", t.name, strings.Join(set, ", "), t.arrays(), t.match())
+	return fmt.Sprintf(`WITH changed AS (UPDATE %s w SET %s FROM (SELECT * FROM %s) r WHERE w.tableoid = r.in_table AND w.ctid = r.at_place RETURNING 1)
+		SELECT fence((SELECT count(*) FROM changed), $%d)`, t.name, strings.Join(set, ", "), t.locked(), len(t.names)+1)
 }
 
 // upsert makes rows or writes them anew, and ends the transaction if one would take the

@@ -122,8 +122,14 @@ func accountName(i int) string { return fmt.Sprintf("customer-%06d", i) }
 
 func openAccounts(tb testing.TB, s *postgres.Store, n int) {
 	tb.Helper()
-	t := newTeller(s, "open")
-	for from := 0; from < n; from += 500 {
+	openMore(tb, s, 0, n)
+}
+
+// openMore opens those from first to n.
+func openMore(tb testing.TB, s *postgres.Store, first, n int) {
+	tb.Helper()
+	t := newTeller(s, fmt.Sprint("open", first))
+	for from := first; from < n; from += 500 {
 		var commands []ledger.Command
 		for i := from; i < min(n, from+500); i++ {
 			commands = append(commands, ledger.OpenAccount{Ref: ledger.Ref{Tenant: "acme", ID: accountName(i)}, Currency: "EUR", Floor: ledger.Floor{None: true}})
