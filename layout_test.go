@@ -19,7 +19,7 @@ var layout = map[string][]string{
 	"internal/jcs":  {},
 	"internal/rows": {},
 	"money":         {},
-	"outbox":        {},
+	"outbox":        {"internal/jcs"},
 	"access":        {},
 	"webhook":       {},
 	"once":          {"internal/id", "internal/jcs"},

@@ -31,6 +31,7 @@ type Memory struct {
 	events    []outbox.Event
 	keys      map[once.Key]once.Record
 	payments  paymentRows
+	sinks     map[string]*memorySink
 	nextEntry int64     // the first sequence number that is not reserved
 	since     time.Time // what Sweep was last told to forget before
 	at        time.Time // of the latest commit
@@ -41,6 +42,7 @@ func NewMemory() *Memory {
 	return &Memory{
 		accounts: map[ledger.Ref]*ledger.Account{}, transfers: map[ledger.Ref]*ledger.Transfer{},
 		numbers: map[int64]bool{}, keys: map[once.Key]once.Record{}, nextEntry: 1, payments: newPaymentRows(),
+		sinks: map[string]*memorySink{},
 	}
 }
 

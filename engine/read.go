@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/oncepay/oncepay/outbox"
 	"github.com/oncepay/oncepay/pay"
 )
 
@@ -34,6 +35,11 @@ type TransferFilter struct {
 type EventFilter struct {
 	Subject string
 	Type    string
+}
+
+// Match says whether the filter leaves an event.
+func (f EventFilter) Match(e outbox.Event) bool {
+	return (f.Subject == "" || f.Subject == e.Subject) && (f.Type == "" || f.Type == e.Type)
 }
 
 // PaymentFilter narrows a list of payments. Empty members do not narrow.

@@ -113,6 +113,18 @@ func TestShared(t *testing.T) {
 	})
 }
 
+func TestOutbox(t *testing.T) { contract.TestOutbox(t, fixture(t)) }
+func TestSharedOutbox(t *testing.T) {
+	places := apart(t)
+	contract.TestSharedOutbox(t, func(t testing.TB, processes int) (stores []contract.SharedOutbox) {
+		url := places.migrated(t)
+		for range processes {
+			stores = append(stores, openAt(t, url))
+		}
+		return stores
+	})
+}
+
 func TestHistories(t *testing.T) { contract.TestHistories(t, contract.Memory(), fixture(t)) }
 
 // query reads a number.

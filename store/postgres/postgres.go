@@ -85,6 +85,7 @@ type Store struct {
 	astray  sync.Once // it was told that this is not the past any more
 	writer  writer
 	held    holder
+	horizon horizon
 	entries entryNumbers
 	opened  accountNumbers
 	known   *known

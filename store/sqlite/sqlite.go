@@ -89,6 +89,7 @@ type Store struct {
 	loader    loader
 	nextEntry atomic.Int64
 	hot       *hot
+	holders   holders
 
 	since  time.Time
 	secret []byte
@@ -112,7 +113,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if err := makeDirectory(filepath.Dir(cfg.Path)); err != nil {
 		return nil, fmt.Errorf("sqlite: open: %w", err)
 	}
-	s := &Store{cfg: cfg}
+	s := &Store{cfg: cfg, holders: holders{held: map[string]holding{}}}
 	if s.lock, err = own(cfg.Path + ".lock"); err != nil {
 		return nil, err
 	}
