@@ -30,7 +30,7 @@ func (b *broker) Publish(_ context.Context, m outbox.Message, done func(error)) 
 	defer b.mu.Unlock()
 	n := b.tries
 	b.tries++
-	took := func(err error) {
+	took := func(err error) { // later only by who does not hold the lock
 		if err == nil {
 			b.got = append(b.got, m)
 		}
@@ -41,6 +41,12 @@ func (b *broker) Publish(_ context.Context, m outbox.Message, done func(error)) 
 		return
 	}
 	b.does(n, took)
+}
+
+func (b *broker) count() (tries, came int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.tries, len(b.got)
 }
 
 func (b *broker) ids() (ids []string) {
@@ -128,8 +134,9 @@ func TestARelayGoesOnWhereItWas(t *testing.T) {
 		_, stop = relaying(t, m, b)
 		time.Sleep(time.Second)
 		stop()
-		if wantIDs(t, b, 1040); len(b.got) != 1040 {
-			t.Errorf("%d messages came", len(b.got))
+		wantIDs(t, b, 1040)
+		if _, came := b.count(); came != 1040 {
+			t.Errorf("%d messages came", came)
 		}
 	})
 }
@@ -151,8 +158,8 @@ func TestABrokerThatIsAway(t *testing.T) {
 		r, stop := relaying(t, m, b)
 		defer stop()
 		time.Sleep(time.Hour)
-		if b.tries > 4096+250 {
-			t.Errorf("%d tries in an hour", b.tries)
+		if tries, _ := b.count(); tries > 4096+250 {
+			t.Errorf("%d tries in an hour", tries)
 		}
 		if s := r.Stats(); s.InFlight > 1 || !s.Holding {
 			t.Errorf("it is %+v", s)
@@ -304,7 +311,10 @@ func TestAnswersToAnEarlierTenure(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(7 * time.Second)
-		for _, done := range late {
+		b.mu.Lock()
+		answers := late
+		b.mu.Unlock()
+		for _, done := range answers {
 			done(nil)
 		}
 		time.Sleep(30 * time.Second)
