@@ -38,6 +38,8 @@ var layout = map[string][]string{
 	"store/pgkeys/stdkeys": {"internal/pgrows", "once"},
 	"store/pebble":         {"once"},
 	"store/redis":          {"once"},
+	"broker/nats":          {"outbox"},
+	"broker/nats/embedded": {},
 	"gateway":              {"pay"},
 	"gateway/sandbox":      {"gateway", "internal/id", "internal/jcs", "money", "pay", "webhook"},
 	"internal/telemetry":   {},
@@ -62,7 +64,7 @@ var layout = map[string][]string{
 	"examples/shop":    {"httponce", "once", "store/sqlkeys"},
 	"examples/worker":  {"once", "store/sqlkeys"},
 
-	"cmd/oncepay": {"access", "audit", "bench", "demo", "engine", "gateway", "gateway/sandbox", "internal/card", "internal/id", "internal/jcs", "ledger", "money", "once", "pay", "processor", "sim", "store/postgres", "store/sqlite", "web"},
+	"cmd/oncepay": {"access", "audit", "bench", "broker/nats", "broker/nats/embedded", "demo", "engine", "gateway", "gateway/sandbox", "internal/card", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay", "processor", "sim", "store/postgres", "store/sqlite", "web"},
 }
 
 // core rooms compile the standard library and nothing else.

@@ -126,7 +126,9 @@ func Connect(cfg Config) (*Sink, error) {
 		nats.ReconnectBufSize(-1), // what cannot be sent fails, and is the relay's to send again
 		nats.ConnectHandler(func(*nats.Conn) { s.connected() }), nats.ReconnectHandler(func(*nats.Conn) { s.connected() }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { s.disconnected(err) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.cfg.Log.Warn("nats: the server complains", "err", err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			s.cfg.Log.Warn("nats: the server complains", "err", err)
+		}),
 	}
 	if cfg.Credentials != "" {
 		options = append(options, nats.UserCredentials(cfg.Credentials))
