@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/oncepay/oncepay/broker/nats"
 	"github.com/oncepay/oncepay/once"
 )
 
@@ -22,6 +23,9 @@ type config struct {
 	tombstones  time.Duration
 	ulidTenants []string
 	limits      limits
+	source      string      // what the source of every event begins with
+	nats        nats.Config // URL "" is none, or one inside
+	embedded    string      // where a NATS server inside listens; "" is none
 	drain       time.Duration
 	log         logConfig
 
@@ -65,7 +69,7 @@ func resolve(layers []layer) (config, error) {
 		}
 	}
 	if wrong == nil {
-		wrong = append(wrong, c.checkDev(), c.checkHostile(), c.checkWindow(), c.checkTombstones())
+		wrong = append(wrong, c.checkDev(), c.checkHostile(), c.checkWindow(), c.checkTombstones(), c.checkNATS())
 	}
 	return c, errors.Join(wrong...)
 }
@@ -88,6 +92,23 @@ func (c *config) checkHostile() error {
 	}
 	return fmt.Errorf("sandbox_hostile: true from %s is about the sandbox inside, which runs with dev and without sandbox; "+
 		"for a process of its own say `oncepay sandbox --hostile`", c.sources["sandbox_hostile"])
+}
+
+// checkNATS refuses two servers at once, one that others could reach, and one inside of
+// each of several processes: events would be with whichever relayed them.
+func (c *config) checkNATS() error {
+	switch at := c.sources["nats.embedded"]; {
+	case c.embedded != "" && c.nats.URL != "":
+		return fmt.Errorf("nats.embedded: %q from %s runs a server inside, and nats.url from %s names another: give one of them", c.embedded, at, c.sources["nats.url"])
+	case c.embedded != "" && !isLoopback(c.embedded):
+		return fmt.Errorf("nats.embedded: %q from %s is not loopback, and a server that asks nobody who they are listens on no other address", c.embedded, at)
+	case c.embedded != "" && placeOf(c.store).owned() == "":
+		return fmt.Errorf("nats.embedded: %q from %s runs a server inside of this process, and several may share the store %s: give nats.url", c.embedded, at, withoutPassword(c.store))
+	case c.nats.MaxAge < c.nats.DedupWindow:
+		return fmt.Errorf("nats.max_age: %s from %s is shorter than nats.dedup_window %s from %s, and an id is remembered no longer than its event",
+			shortDuration(c.nats.MaxAge), c.sources["nats.max_age"], shortDuration(c.nats.DedupWindow), c.sources["nats.dedup_window"])
+	}
+	return nil
 }
 
 func isLoopback(addr string) bool {

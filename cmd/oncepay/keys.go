@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oncepay/oncepay/outbox"
 	"github.com/oncepay/oncepay/web"
 )
 
@@ -71,6 +72,25 @@ func keys() []key {
 			"operations that wait for a gateway's answer; more payments get 503 before anything begins, since each holds a connection"),
 		row("limits.memory", "400MiB", bytesOf, func(c *config) *int64 { return &c.limits.memory },
 			"of Go's heap and stacks, beside about 70 MiB of the store's: near it, garbage is collected harder; it refuses nothing; 0 is no limit, and GOMEMLIMIT beats it"),
+
+		row("events.source", outbox.DefaultSource, uri, func(c *config) *string { return &c.source },
+			"what the source of every event that leaves begins with: a URI of this installation, so that consumers can tell two apart"),
+		row("nats.url", "", natsURL, func(c *config) *string { return &c.nats.URL },
+			"publish events to the JetStream of these NATS servers; none unless given"),
+		row("nats.embedded", "", natsAddress, func(c *config) *string { return &c.embedded },
+			"run a NATS server inside, on this address of loopback, which syncs every message before it acknowledges it, and publish events to it; its data is beside the store"),
+		row("nats.credentials", "", path, func(c *config) *string { return &c.nats.Credentials },
+			"a file with the user's JWT and key, as the tools of NATS write it (.creds)"),
+		row("nats.stream", "ONCEPAY", natsToken, func(c *config) *string { return &c.nats.Stream },
+			"the stream that keeps the events; it is made if there is none, with the values below, and one that is there is left as it is"),
+		row("nats.subject", "oncepay.events", natsSubject, func(c *config) *string { return &c.nats.Prefix },
+			"what subjects begin with; the tenant and the type follow, as in oncepay.events.acme.payment.succeeded"),
+		row("nats.dedup_window", "10m", duration(100*time.Millisecond), func(c *config) *time.Duration { return &c.nats.DedupWindow },
+			"for how long the stream remembers ids and leaves out repeats: longer than a process takes to be started again; about 100 bytes of the server's memory for each event"),
+		row("nats.max_age", "7d", duration(time.Minute), func(c *config) *time.Duration { return &c.nats.MaxAge },
+			"how long the stream keeps events; older ones can be replayed from the store"),
+		row("nats.replicas", "1", natsReplicas, func(c *config) *int { return &c.nats.Replicas },
+			"on how many servers of a cluster the stream is kept"),
 
 		row("drain", "10s", duration(0), func(c *config) *time.Duration { return &c.drain },
 			"how long requests in flight may take after SIGTERM; what is not done by then is recovered at the next start"),

@@ -75,6 +75,66 @@ var (
 	}
 )
 
+// Kinds of what is about events.
+var (
+	uri = kind[string]{
+		name:  "uri",
+		want:  "a URI, or a path that begins with /, without a query, such as /oncepay or https://pay.example.com",
+		parse: parseSource,
+	}
+	natsURL = kind[string]{
+		name:  "url",
+		want:  "nats://HOST:PORT or tls://HOST:PORT, or several of one cluster with commas between them",
+		parse: parseNATS,
+		show:  func(s string) any { return withoutPassword(s) },
+	}
+	natsAddress = kind[string]{
+		name: "host:port",
+		want: "an address and port of loopback, such as 127.0.0.1:4222",
+		parse: func(s string) (string, bool) {
+			return s, s == "" || isLoopback(s) && !strings.HasPrefix(s, "localhost")
+		},
+	}
+	natsToken    = matching("name", "1 to 64 of A-Z a-z 0-9 _ -", `^[A-Za-z0-9_-]{1,64}$`)
+	natsSubject  = matching("subject", "tokens of A-Z a-z 0-9 _ - with dots between them, such as oncepay.events", `^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
+	path         = matching("file", "the path of a file", `^[^\x00]*$`)
+	natsReplicas = kind[int]{
+		name: "number",
+		want: "1, 3 or 5",
+		parse: func(s string) (int, bool) {
+			n, err := strconv.Atoi(s)
+			return n, err == nil && slices.Contains([]int{1, 3, 5}, n)
+		},
+	}
+)
+
+// matching is a text of a form.
+func matching(name, want, form string) kind[string] {
+	is := regexp.MustCompile(form)
+	return kind[string]{name: name, want: want, parse: func(s string) (string, bool) { return s, is.MatchString(s) }}
+}
+
+// parseSource reads the first part of the source of events.
+func parseSource(s string) (string, bool) {
+	u, err := url.Parse(s)
+	return s, err == nil && u.User == nil && u.RawQuery == "" && u.Fragment == "" &&
+		(strings.HasPrefix(s, "/") || u.Scheme != "") && !strings.ContainsAny(s, " \t\r\n?#")
+}
+
+// parseNATS reads the URLs of servers; the empty text is none.
+func parseNATS(s string) (string, bool) {
+	if s == "" {
+		return s, true
+	}
+	for one := range strings.SplitSeq(s, ",") {
+		u, err := url.Parse(strings.TrimSpace(one))
+		if err != nil || (u.Scheme != "nats" && u.Scheme != "tls") || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+			return "", false
+		}
+	}
+	return s, true
+}
+
 // bytesOf is a size in memory.
 var bytesOf = kind[int64]{
 	name:  "size",
@@ -215,10 +275,14 @@ func parseTenants(s string) ([]string, bool) {
 	return names, true
 }
 
-var password = regexp.MustCompile(`(://[^/@:]*:).*(@)|((?i:password=)).*`)
+var (
+	password = regexp.MustCompile(`(://[^/@:]*:).*(@)|((?i:password=)).*`)
+	natsUser = regexp.MustCompile(`((?:nats|tls)://)[^/@,]*@`) // it may be a token
+)
 
-// withoutPassword is text, which may be a store's URL, as it may be shown: a
-// password is hidden in each of the places where PostgreSQL takes one.
+// withoutPassword is text, which may be a URL of a store or of NATS servers, as it may be shown: a
+// password is hidden in each of the places where PostgreSQL takes one, and all that NATS
+// knows a user by.
 func withoutPassword(text string) string {
-	return password.ReplaceAllString(text, "$1$3…$2")
+	return password.ReplaceAllString(natsUser.ReplaceAllString(text, "$1…@"), "$1$3…$2")
 }

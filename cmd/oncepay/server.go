@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -33,6 +34,7 @@ type server struct {
 	store     store
 	caution   *caution
 	gateways  *gatewayRow
+	sinks     *sinkRow
 	processor *processor.Processor
 	executor  *engine.Executor
 	api       *web.API
@@ -71,7 +73,7 @@ func (s *server) start(ctx context.Context, at place) (err error) {
 		return err
 	}
 	s.at = at
-	for _, part := range []func() error{func() error { return s.openCaution(ctx) }, s.openGateways, s.openExecutor, s.openAPI, s.begin} {
+	for _, part := range []func() error{func() error { return s.openCaution(ctx) }, s.openGateways, s.openSinks, s.openExecutor, s.openAPI, s.begin} {
 		if err = part(); err != nil {
 			return errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
@@ -89,6 +91,11 @@ func (s *server) openGateways() (err error) {
 	return err
 }
 
+func (s *server) openSinks() (err error) {
+	s.sinks, err = openSinks(s.cfg, filepath.Dir(s.at.owned()), s.store, s.log)
+	return err
+}
+
 func (s *server) openExecutor() error {
 	hook, err := phaseHook()
 	if err != nil {
@@ -98,7 +105,7 @@ func (s *server) openExecutor() error {
 		Store: s.store, Connectors: s.gateways.connectors, Exclusive: s.at.owned() != "", Forgot: s.caution.Forgot, Log: s.log,
 	})
 	s.executor = engine.New(s.store, engine.Config{
-		Rules: s.rules, Since: s.store.Since(), Seed: id.Seed(), OnCommit: hook, Render: web.RenderPayment, Act: s.processor.Act,
+		Rules: s.rules, Since: s.store.Since(), Seed: id.Seed(), OnCommit: s.sinks.wakeAfter(hook), Render: web.RenderPayment, Act: s.processor.Act,
 		MaxQueue: s.cfg.limits.queue, MaxTenantQueue: s.cfg.limits.tenantQueue, MaxWaiters: s.cfg.limits.waitersPerKey,
 		Shared: s.at.owned() == "",
 	})
@@ -150,6 +157,7 @@ func (s *server) begin() error {
 	}
 	s.keeping.Go(func() { s.caution.watch(ctx) })
 	s.keeping.Go(func() { s.processor.Run(ctx) })
+	s.sinks.start(ctx, s.keeping.Go)
 	s.keeping.Go(func() {
 		s.executor.Keep(ctx, s.store, engine.UpkeepConfig{
 			Tombstones: s.cfg.tombstones, Skew: s.cfg.window.Skew, Uptime: uptime, Log: s.log,
@@ -201,6 +209,9 @@ func (s *server) close(ctx context.Context) (err error) {
 	}
 	if s.gateways != nil {
 		err = errors.Join(err, s.gateways.close())
+	}
+	if s.sinks != nil {
+		err = errors.Join(err, s.sinks.close())
 	}
 	return errors.Join(err, s.store.Close())
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/oncepay/oncepay/audit"
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/outbox"
 	"github.com/oncepay/oncepay/pay"
 	"github.com/oncepay/oncepay/processor"
 	"github.com/oncepay/oncepay/store/sqlite"
@@ -56,6 +57,8 @@ type store interface {
 	keyring
 	lossBook
 	finder
+	outbox.Store
+	outbox.Books
 
 	Secret() []byte   // what keys of fingerprints are derived from
 	Since() time.Time // of its last commit
