@@ -49,10 +49,10 @@ var (
 type State struct {
 	Sink       string    `json:"sink"`
 	Position   Position  `json:"position"`
-	Lag        int64     `json:"lag"`         // places behind the last event: as many events at most
-	OldestAt   time.Time `json:"oldest_at"`   // when the first event was decided that is not acknowledged; zero: none
-	Holder     string    `json:"holder"`      // the process that relays; "": none, or it is not known here
-	LeaseUntil time.Time `json:"lease_until"` // Holder's
+	Lag        int64     `json:"lag"`                  // places behind the last event: as many events at most
+	OldestAt   time.Time `json:"oldest_at,omitzero"`   // when the first event was decided that is not acknowledged; zero: none
+	Holder     string    `json:"holder,omitempty"`     // the process that relays; "": none, or it is not known here
+	LeaseUntil time.Time `json:"lease_until,omitzero"` // Holder's
 }
 
 // Books are for those who run a service: how sinks are doing, and from where they go on.

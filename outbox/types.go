@@ -25,7 +25,6 @@ var types = []Type{
 	{"transfer.expired", "transfer", 1, "A hold was released because its time was over."},
 	{"transfer.reversed", "transfer", 1, "A posted transfer was undone by another one, which has its own transfer.posted."},
 	{"payment.created", "payment", 1, "A payment was made. Its status says whether it waits to be confirmed or is at work."},
-	{"payment.requires_confirmation", "payment", 1, "A payment waits to be confirmed, again."},
 	{"payment.processing", "payment", 1, "A payment is at its gateway, or its outcome is not known."},
 	{"payment.requires_action", "payment", 1, "The payer must do something at next_action.url."},
 	{"payment.authorized", "payment", 1, "The money is held at the gateway, to be captured."},

@@ -56,6 +56,7 @@ func (a *API) table() []*route {
 			{method: "POST", open: true, serve: (*exchange).takeNotice}}},
 		{path: "/v1/keys", endpoints: []*endpoint{get((*exchange).showKey)}},
 		{path: "/v1/events", endpoints: []*endpoint{get((*exchange).listEvents)}},
+		{path: "/v1/events/tail", endpoints: []*endpoint{get((*exchange).tailEvents)}},
 		{path: "/livez", endpoints: []*endpoint{public((*exchange).live)}},
 		{path: "/healthz", endpoints: []*endpoint{public((*exchange).live)}},
 		{path: "/readyz", endpoints: []*endpoint{public((*exchange).ready)}},

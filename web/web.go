@@ -163,6 +163,7 @@ type API struct {
 	metrics  *metrics
 	pages    *pages
 	draining atomic.Bool
+	tails    atomic.Int64  // requests that wait for events
 	enough   chan struct{} // closed when a server that goes away has waited long enough
 	outage   outage
 	bodies   room // for those that are being read or worked on

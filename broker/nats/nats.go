@@ -26,7 +26,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -252,22 +251,4 @@ func (s *Sink) Close() {
 	for _, done := range left {
 		done(errAway)
 	}
-}
-
-// CheckPrefix says what is wrong with a Prefix.
-func CheckPrefix(p string) error {
-	for token := range strings.SplitSeq(p, ".") {
-		if token == "" || strings.ContainsAny(token, "*> \t\r\n") {
-			return fmt.Errorf("%q is not names separated by dots", p)
-		}
-	}
-	return nil
-}
-
-// CheckStream says what is wrong with a Stream.
-func CheckStream(name string) error {
-	if name == "" || strings.ContainsAny(name, ".*> /\\\t\r\n") {
-		return fmt.Errorf("%q is no name of a stream: it has no dots, spaces, slashes and wildcards", name)
-	}
-	return nil
 }

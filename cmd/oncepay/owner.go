@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/oncepay/oncepay/access"
+	"github.com/oncepay/oncepay/outbox"
 )
 
 // One process owns an embedded store. Other commands that write ask it to, over
@@ -33,6 +34,7 @@ type keyring interface {
 type ownersBooks interface {
 	keyring
 	lossBook
+	sinkBooks
 }
 
 func socketPath(store string) string { return store + ".sock" }
@@ -135,6 +137,14 @@ func ownerHandler(keys ownersBooks, t teller) http.Handler {
 		}
 		ended, err := keys.EndLosses(r.Context(), said.Evidence, said.Actor)
 		tell(w, ended, err)
+	})
+	mux.HandleFunc("POST /sinks/{sink}/move", func(w http.ResponseWriter, r *http.Request) {
+		var to outbox.Position
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&to); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		tell(w, struct{}{}, keys.MoveSink(r.Context(), r.PathValue("sink"), to))
 	})
 	mux.HandleFunc("POST /payments/{id}/check", func(w http.ResponseWriter, r *http.Request) {
 		tell(w, struct{}{}, t.CheckPayment(r.Context(), r.PathValue("id")))

@@ -22,6 +22,7 @@ func (p *program) commands() []*cobra.Command {
 		serveCommand(p, serve),
 		demoCommand(p),
 		paymentsCommand(p),
+		eventsCommand(p),
 		sandboxCommand(p),
 		verifyCommand(p),
 		simulateCommand(p),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"time"
 
 	"github.com/oncepay/oncepay/broker/nats"
 	natsserver "github.com/oncepay/oncepay/broker/nats/embedded"
@@ -58,9 +59,17 @@ func (r *sinkRow) openNATS(cfg config, at string, s outbox.Store, log *slog.Logg
 		return fmt.Errorf("nats.url: %w", err)
 	}
 	r.closers = append(r.closers, func() error { sink.Close(); return nil })
-	r.relays[natsName] = outbox.New(outbox.Config{Name: natsName, Store: s, Sink: sink, Source: cfg.source, Log: log})
+	poll := time.Duration(0) // its default: other processes commit, too, and wake nobody here
+	if placeOf(cfg.store).owned() != "" {
+		poll = idlePoll
+	}
+	r.relays[natsName] = outbox.New(outbox.Config{Name: natsName, Store: s, Sink: sink, Source: cfg.source, Poll: poll, Log: log})
 	return nil
 }
+
+// idlePoll is how often a relay looks that is woken by every commit: for one that ended
+// badly, and was made all the same.
+const idlePoll = time.Second
 
 // wakeAfter wakes the relays when a commit has ended.
 func (r *sinkRow) wakeAfter(hook func(engine.Phase)) func(engine.Phase) {

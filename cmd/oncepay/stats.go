@@ -21,6 +21,7 @@ func (s *server) stats() (all []web.Stat) {
 	)
 	all = append(all, s.caution.stat())
 	all = append(all, s.doubts()...)
+	all = append(all, s.sinkStats()...)
 	for name, g := range counted.Gateways {
 		all = append(all, processorStats(name, g)...)
 	}

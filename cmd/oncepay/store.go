@@ -77,6 +77,9 @@ type view interface {
 	Tenants(ctx context.Context) ([]string, error)
 	Payments(ctx context.Context, tenant string, f engine.PaymentFilter, p engine.Page) (engine.List[*pay.Payment], error)
 	Lines(ctx context.Context, ref pay.Ref) ([]pay.Line, error)
+	Sinks(ctx context.Context) ([]outbox.State, error)
+	PlaceOf(ctx context.Context, id string) (outbox.Position, bool, error)
+	PlaceAt(ctx context.Context, t time.Time) (outbox.Position, error)
 	Close() error
 }
 
