@@ -5,7 +5,7 @@
 //
 // # What is promised
 //
-// An event is a message on the subject PREFIX.TYPE (oncepay.events.transfer.posted), its
+// An event is a message on the subject PREFIX.TENANT.TYPE (oncepay.events.acme.transfer.posted), its
 // payload the CloudEvents envelope, its Nats-Msg-Id the event's id: within the stream's
 // dedup window a repeat is acknowledged and not kept again. An event counts as taken when the
 // stream named in the configuration has acknowledged it. The stream is made if it is not there,
@@ -26,6 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -164,7 +165,7 @@ func (s *Sink) Publish(ctx context.Context, m outbox.Message, done func(error)) 
 		return
 	}
 	msg := &nats.Msg{
-		Subject: s.cfg.Prefix + "." + m.Type, Data: m.Envelope,
+		Subject: Subject(s.cfg.Prefix, m.Event), Data: m.Envelope,
 		Header: nats.Header{
 			jetstream.MsgIDHeader: {m.ID}, jetstream.ExpectedStreamHeader: {s.cfg.Stream}, "Content-Type": {outbox.ContentType},
 		},
@@ -175,6 +176,20 @@ func (s *Sink) Publish(ctx context.Context, m outbox.Message, done func(error)) 
 	if _, err := s.stream.PublishMsgAsync(msg); err != nil {
 		s.answer(msg, err)
 	}
+}
+
+// Subject is the subject of an event. The tenant is one token of it, so that consumers can ask for
+// one tenant's, and be allowed no others: what has a meaning in subjects is written as %XX.
+func Subject(prefix string, e outbox.Event) string {
+	var tenant strings.Builder
+	for _, c := range []byte(e.Tenant) {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(".*>%", c) >= 0 {
+			fmt.Fprintf(&tenant, "%%%02X", c)
+			continue
+		}
+		tenant.WriteByte(c)
+	}
+	return prefix + "." + tenant.String() + "." + e.Type
 }
 
 // answer tells whoever published a message what became of it, once.

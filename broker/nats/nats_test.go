@@ -14,6 +14,7 @@ import (
 	"github.com/oncepay/oncepay/broker/nats"
 	"github.com/oncepay/oncepay/broker/nats/embedded"
 	"github.com/oncepay/oncepay/contract"
+	"github.com/oncepay/oncepay/outbox"
 )
 
 // house is a server that comes and goes, at one address.
@@ -157,8 +158,20 @@ func TestTheFormOfAMessage(t *testing.T) {
 	h := newHouse(t)
 	publish(t, h.sink(), nil)
 	m := h.messages()[0]
-	if m.Subject != "oncepay.events.transfer.posted" || m.Header.Get("Content-Type") != "application/cloudevents+json" || m.Header.Get("Nats-Msg-Id") != "evt_1" {
+	if m.Subject != "oncepay.events.acme.transfer.posted" || m.Header.Get("Content-Type") != "application/cloudevents+json" || m.Header.Get("Nats-Msg-Id") != "evt_1" {
 		t.Errorf("it is %s %v", m.Subject, m.Header)
+	}
+}
+
+// A tenant's name is one token of the subject, whatever it has in it.
+func TestATenantIsOneToken(t *testing.T) {
+	for tenant, want := range map[string]string{
+		"acme": "p.acme.transfer.posted", "a.b": "p.a%2Eb.transfer.posted", "a%2Eb": "p.a%252Eb.transfer.posted",
+		"> *": "p.%3E%20%2A.transfer.posted", "ä_-": "p.%C3%A4_-.transfer.posted",
+	} {
+		if got := nats.Subject("p", outbox.Event{Tenant: tenant, Type: "transfer.posted"}); got != want {
+			t.Errorf("of %q it is %s, want %s", tenant, got, want)
+		}
 	}
 }
 

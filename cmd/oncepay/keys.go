@@ -84,7 +84,7 @@ func keys() []key {
 		row("nats.stream", "ONCEPAY", natsToken, func(c *config) *string { return &c.nats.Stream },
 			"the stream that keeps the events; it is made if there is none, with the values below, and one that is there is left as it is"),
 		row("nats.subject", "oncepay.events", natsSubject, func(c *config) *string { return &c.nats.Prefix },
-			"what subjects begin with; the type follows, as in oncepay.events.payment.succeeded"),
+			"what subjects begin with; the tenant and the type follow, as in oncepay.events.acme.payment.succeeded"),
 		row("nats.dedup_window", "10m", duration(100*time.Millisecond), func(c *config) *time.Duration { return &c.nats.DedupWindow },
 			"for how long the stream remembers ids and leaves out repeats: longer than a process takes to be started again; about 100 bytes of the server's memory for each event"),
 		row("nats.max_age", "7d", duration(time.Minute), func(c *config) *time.Duration { return &c.nats.MaxAge },
