@@ -158,7 +158,7 @@ func TestTheFormOfAMessage(t *testing.T) {
 	h := newHouse(t)
 	publish(t, h.sink(), nil)
 	m := h.messages()[0]
-	if m.Subject != "oncepay.events.acme.transfer.posted" || m.Header.Get("Content-Type") != "application/cloudevents+json" || m.Header.Get("Nats-Msg-Id") != "evt_1" {
+	if m.Subject != "oncepay.events.t.transfer.posted" || m.Header.Get("Content-Type") != "application/cloudevents+json" || m.Header.Get("Nats-Msg-Id") != "evt_1" {
 		t.Errorf("it is %s %v", m.Subject, m.Header)
 	}
 }
