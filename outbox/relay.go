@@ -61,11 +61,15 @@ func (c Config) withDefaults() Config {
 const (
 	// readBatch is how many events are read at once: enough for a read to cost little
 	// beside what is done with them, few enough to be little memory.
-	readBatch = 256
+	readBatch = 1024
 
 	// gather is how long a relay that has caught up lets events come together. It is not
 	// asked to read for each commit, and delivers that much later.
 	gather = 5 * time.Millisecond
+
+	// hearMore is how long answers come together: to be woken for each would cost more than
+	// what is done about it.
+	hearMore = 500 * time.Microsecond
 
 	// settle is how soon it looks again for commits that are on their way.
 	settle = 2 * time.Millisecond
@@ -340,6 +344,7 @@ func (r *Relay) rest(ctx context.Context, t *tenure) {
 	select {
 	case <-ctx.Done():
 	case <-r.ears:
+		time.Sleep(hearMore)
 	case <-timer.C:
 	case <-r.wake:
 		if soon := time.Now().Add(gather); soon.Before(t.look) {
