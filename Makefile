@@ -6,7 +6,7 @@ SEEDS ?= 1000
 TAGS = integration,crashtest
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-postgres race lint bench sim fuzz cover
+.PHONY: help build run test test-postgres race lint bench backlog sim fuzz cover
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ lint: ## check form: gofmt, go vet, staticcheck
 
 bench: build ## measure this machine: oncepay next to a bare net/http handler
 	bin/oncepay bench suite
+
+backlog: ## measure a million events that a sink does not take: commits and memory
+	$(GO) test ./store/sqlite -run '^$$' -bench Backlog -undelivered 1000000
 
 sim: ## run SEEDS (1000) histories through the simulator
 	$(GO) run ./cmd/oncepay simulate --seeds $(SEEDS)
