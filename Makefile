@@ -43,6 +43,9 @@ bench: build ## measure this machine: oncepay next to a bare net/http handler
 backlog: ## measure a million events that a sink does not take: commits and memory
 	$(GO) test ./store/sqlite -run '^$$' -bench Backlog -undelivered 1000000
 
+backlog: ## let a million events wait for a broker that is away, and relay beside a bare publisher
+	$(GO) test ./broker/nats -run '^$$' -bench 'Backlog|Relay' -benchtime 1x
+
 sim: ## run SEEDS (1000) histories through the simulator
 	$(GO) run ./cmd/oncepay simulate --seeds $(SEEDS)
 
