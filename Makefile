@@ -6,7 +6,7 @@ SEEDS ?= 1000
 TAGS = integration,crashtest
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-postgres race lint bench backlog sim fuzz cover
+.PHONY: help build run test test-postgres race lint bench backlog relay sim fuzz cover
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,8 +43,9 @@ bench: build ## measure this machine: oncepay next to a bare net/http handler
 backlog: ## measure a million events that a sink does not take: commits and memory
 	$(GO) test ./store/sqlite -run '^$$' -bench Backlog -undelivered 1000000
 
-backlog: ## let a million events wait for a broker that is away, and relay beside a bare publisher
-	$(GO) test ./broker/nats -run '^$$' -bench 'Backlog|Relay' -benchtime 1x
+relay: ## measure the relay beside a bare publisher, and from a commit to a consumer
+	$(GO) test ./broker/nats -run '^$$' -bench Relay -benchtime 5x
+	$(GO) test ./broker/nats -run '^$$' -bench Delivery -benchtime 2000x
 
 sim: ## run SEEDS (1000) histories through the simulator
 	$(GO) run ./cmd/oncepay simulate --seeds $(SEEDS)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -205,63 +204,4 @@ func BenchmarkDelivery(b *testing.B) {
 	for _, p := range []int{50, 99} {
 		b.ReportMetric(float64(took[len(took)*p/100].Microseconds())/1000, fmt.Sprintf("p%d-ms", p))
 	}
-}
-
-// waiting is how many events BenchmarkBacklog lets wait.
-const waiting = 1_000_000
-
-// BenchmarkBacklog lets a million events wait for a broker that is away. They are no memory,
-// and commits take as long as before.
-func BenchmarkBacklog(b *testing.B) {
-	store := openStore(b)
-	sink, err := nats.Connect(nats.Config{URL: "nats://127.0.0.1:1", Log: slog.New(slog.DiscardHandler)}) // nobody is there
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer sink.Close()
-	for b.Loop() {
-		r := outbox.New(outbox.Config{Name: "nats", Store: store, Sink: sink, Log: slog.New(slog.DiscardHandler)})
-		ctx, stop := context.WithCancel(b.Context())
-		var wg sync.WaitGroup
-		wg.Go(func() { r.Run(ctx) })
-		fill(b, store, r, 0, 10_000) // more than a window
-		few, quick := heap(), median(b, store, 10_000)
-		fill(b, store, r, 20_000, waiting)
-		many, slow := heap(), median(b, store, waiting)
-		stop()
-		wg.Wait()
-		b.ReportMetric(few, "MB-at-10k")
-		b.ReportMetric(many, "MB-at-1M")
-		b.ReportMetric(float64(quick.Microseconds())/1000, "commit-ms-at-10k")
-		b.ReportMetric(float64(slow.Microseconds())/1000, "commit-ms-at-1M")
-		b.ReportMetric(0, "ns/op")
-	}
-}
-
-func fill(b *testing.B, s *sqlite.Store, r *outbox.Relay, from, to int) {
-	for ; from < to; from += 5000 {
-		commit(b, s, events(from, 5000))
-		r.Wake()
-	}
-}
-
-// heap is what is in memory, when garbage is not.
-func heap() float64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return float64(m.HeapAlloc) / 1e6
-}
-
-// median is how long a commit of one event takes.
-func median(b *testing.B, s *sqlite.Store, from int) time.Duration {
-	var took []time.Duration
-	for i := range 201 {
-		e := events(from+i, 1)
-		began := time.Now()
-		commit(b, s, e)
-		took = append(took, time.Since(began))
-	}
-	slices.Sort(took)
-	return took[len(took)/2]
 }
