@@ -167,12 +167,19 @@ type tenure struct {
 	until  time.Time // by this process's clock, counted from before the store was asked
 	kept   time.Time // when the cursor was written last
 	look   time.Time // when to read again
+	woken  bool      // while it was being read: there may be more
 	down   bool      // the sink fails, and that was said
+
+	reading bool
+	batches chan batch
 }
 
 // serve relays while the cursor is this process's.
 func (r *Relay) serve(ctx context.Context, t *tenure) {
-	t.step, t.kept = NewStep(t.cursor.Position, r.cfg.Limits), time.Now()
+	t.step, t.kept, t.batches = NewStep(t.cursor.Position, r.cfg.Limits), time.Now(), make(chan batch, 1)
+	defer t.settle()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	for {
 		now := time.Now()
 		r.listen(t, now)
@@ -189,6 +196,13 @@ func (r *Relay) serve(ctx context.Context, t *tenure) {
 		r.publish(ctx, t)
 		r.meter.inFlight.Store(int64(t.step.InFlight()))
 		r.rest(ctx, t)
+	}
+}
+
+// settle waits for a read that is on its way: the store may be closed afterwards.
+func (t *tenure) settle() {
+	if t.reading {
+		<-t.batches
 	}
 }
 
@@ -278,30 +292,51 @@ func (r *Relay) giveBack(t *tenure) {
 	}
 }
 
-// read reads on, if it is time and there is room.
+// batch is what was read beside the rest: the sink is published to meanwhile.
+type batch struct {
+	events []Placed
+	more   bool
+	err    error
+}
+
+// read begins to read on, if it is time and there is room. There is room for what comes
+// also then: nothing else takes it.
 func (r *Relay) read(ctx context.Context, t *tenure, now time.Time) {
-	room := t.step.Room()
-	if now.Before(t.look) || room < min(readBatch, r.cfg.Window/4) {
+	if t.reading || now.Before(t.look) || !r.roomy(t) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.cfg.Lease/4)
-	defer cancel()
-	events, more, err := r.cfg.Store.EventsAfter(ctx, t.step.ReadTo(), min(readBatch, room))
-	switch {
-	case err != nil:
+	t.reading = true
+	after, limit := t.step.ReadTo(), min(readBatch, t.step.Room())
+	go func() {
+		ctx, cancel := context.WithTimeout(ctx, r.cfg.Lease/4)
+		defer cancel()
+		var b batch
+		b.events, b.more, b.err = r.cfg.Store.EventsAfter(ctx, after, limit)
+		t.batches <- b
+	}()
+}
+
+// roomy says whether there is room for as many events as are worth a read.
+func (r *Relay) roomy(t *tenure) bool { return t.step.Room() >= min(readBatch, r.cfg.Window/4) }
+
+// takeUp takes up what was read.
+func (r *Relay) takeUp(ctx context.Context, t *tenure, b batch) {
+	t.reading = false
+	switch now := time.Now(); {
+	case b.err != nil:
 		t.look = now.Add(time.Second)
 		if ctx.Err() == nil {
-			r.cfg.Log.Warn("events could not be read; they are read again", "sink", r.cfg.Name, "err", err)
+			r.cfg.Log.Warn("events could not be read; they are read again", "sink", r.cfg.Name, "err", b.err)
 		}
-		return
-	case more && len(events) > 0:
+	case t.woken || b.more && len(b.events) > 0:
 		t.look = time.Time{}
-	case more:
-		t.look = time.Now().Add(settle)
+	case b.more:
+		t.look = now.Add(settle)
 	default:
-		t.look = time.Now().Add(max(r.cfg.Poll, gather))
+		t.look = now.Add(max(r.cfg.Poll, gather))
 	}
-	t.step.Read(events)
+	t.woken = false
+	t.step.Read(b.events)
 }
 
 // publish sends what may be sent.
@@ -332,7 +367,7 @@ func (r *Relay) rest(ctx context.Context, t *tenure) {
 	if at := t.step.Wait(); !at.IsZero() && at.Before(until) {
 		until = at
 	}
-	if t.step.Room() >= min(readBatch, r.cfg.Window/4) && t.look.Before(until) {
+	if !t.reading && r.roomy(t) && t.look.Before(until) {
 		until = t.look
 	}
 	wait := time.Until(until)
@@ -345,8 +380,11 @@ func (r *Relay) rest(ctx context.Context, t *tenure) {
 	case <-ctx.Done():
 	case <-r.ears:
 		time.Sleep(hearMore)
+	case b := <-t.batches:
+		r.takeUp(ctx, t, b)
 	case <-timer.C:
 	case <-r.wake:
+		t.woken = t.reading
 		if soon := time.Now().Add(gather); soon.Before(t.look) {
 			t.look = soon
 		}
