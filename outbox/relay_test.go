@@ -158,7 +158,7 @@ func TestABrokerThatIsAway(t *testing.T) {
 		r, stop := relaying(t, m, b)
 		defer stop()
 		time.Sleep(time.Hour)
-		if tries, _ := b.count(); tries > 4096+250 {
+		if tries, _ := b.count(); tries > 8192+250 {
 			t.Errorf("%d tries in an hour", tries)
 		}
 		if s := r.Stats(); s.InFlight > 1 || !s.Holding {

@@ -8,7 +8,8 @@ type Limits struct {
 	// first of them may take long, and the others be acknowledged. With Bytes it is all
 	// that a relay has in memory.
 	//
-	// Defaults to 4,096: at an acknowledgement in 20 ms these are 200,000 a second.
+	// Defaults to 8,192: where each subject has three in a row a third of them are on their
+	// way, and at an acknowledgement in 20 ms these are 130,000 a second.
 	Window int
 
 	// Bytes is how much data they have. It is passed by what is read at once, at most.
@@ -36,7 +37,7 @@ func (l Limits) withDefaults() Limits {
 		}
 	}
 	if l.Window == 0 {
-		l.Window = 4096
+		l.Window = 8192
 	}
 	if l.Bytes == 0 {
 		l.Bytes = 8 << 20
