@@ -77,6 +77,10 @@ const (
 	// keepEvery is how often the cursor is written while it moves: a commit of its own. So
 	// much is published again after a crash.
 	keepEvery = time.Second
+
+	// keepFirst is how soon it is written for the first time: processes that die a moment after
+	// they have started get on all the same, however often that happens.
+	keepFirst = 100 * time.Millisecond
 )
 
 // Relay carries the events of a store to one sink. Make one with [New]; Run does the
@@ -176,7 +180,8 @@ type tenure struct {
 
 // serve relays while the cursor is this process's.
 func (r *Relay) serve(ctx context.Context, t *tenure) {
-	t.step, t.kept, t.batches = NewStep(t.cursor.Position, r.cfg.Limits), time.Now(), make(chan batch, 1)
+	t.step, t.batches = NewStep(t.cursor.Position, r.cfg.Limits), make(chan batch, 1)
+	t.kept = time.Now().Add(keepFirst - keepEvery)
 	defer t.settle()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

@@ -141,6 +141,20 @@ func TestARelayGoesOnWhereItWas(t *testing.T) {
 	})
 }
 
+// Who dies soon after it has started has got on, too: the cursor is written early at first.
+func TestTheCursorIsWrittenEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, b := engine.NewMemory(), &broker{}
+		write(t, m, 0, 1000)
+		_, stop := relaying(t, m, b)
+		defer stop()
+		time.Sleep(200 * time.Millisecond)
+		if at := positionOf(t, m); at == 0 {
+			t.Error("the cursor is where it was")
+		}
+	})
+}
+
 // While a broker is away nothing is lost and little is tried; what it has not
 // acknowledged comes again.
 func TestABrokerThatIsAway(t *testing.T) {
