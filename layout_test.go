@@ -23,6 +23,7 @@ var layout = map[string][]string{
 	"access":        {},
 	"webhook":       {},
 	"once":          {"internal/id", "internal/jcs"},
+	"consume":       {"once"},
 	"ledger":        {"internal/id", "internal/jcs", "internal/rows", "money", "outbox"},
 	"pay":           {"internal/id", "internal/jcs", "internal/rows", "ledger", "money", "once"},
 	"engine":        {"internal/id", "ledger", "once", "outbox", "pay"},
@@ -52,9 +53,12 @@ var layout = map[string][]string{
 	"grpconce":         {"internal/id", "internal/jcs", "internal/keyform", "once"},
 	"web":              {"access", "engine", "httponce", "internal/card", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay", "webhook"},
 
+	// faces for brokers, of a consumer's side
+	"consume/natsjs": {"consume", "once"},
+
 	// tests and tools
 	"internal/pgtest": {},
-	"contract":        {"audit", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay"},
+	"contract":        {"audit", "consume", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay"},
 	"sim":             {"audit", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay"},
 	"bench":           {},
 	"demo":            {},
@@ -68,7 +72,7 @@ var layout = map[string][]string{
 }
 
 // core rooms compile the standard library and nothing else.
-var core = []string{"access", "internal/card", "internal/id", "internal/jcs", "internal/rows", "money", "outbox", "once", "ledger", "engine", "audit", "webhook", "pay", "processor"}
+var core = []string{"access", "internal/card", "internal/id", "internal/jcs", "internal/rows", "money", "outbox", "once", "consume", "ledger", "engine", "audit", "webhook", "pay", "processor"}
 
 // borrowed is third-party code by the rooms that it may be used in, where those are
 // compiled by strangers: what they import, they import.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/oncepay/oncepay/internal/jcs"
 )
@@ -91,6 +92,9 @@ func (o *Operation[T]) Do(ctx context.Context, id string, request any, fn func(c
 	}
 	return o.run(ctx, turn.Attempt, fn)
 }
+
+// Window is how long a result is kept and given again: Config.Window of its engine.
+func (o *Operation[T]) Window() time.Duration { return o.Engine.cfg.Window }
 
 // vanished is the policy: what nobody can be asked about, a human decides.
 func (o *Operation[T]) vanished() Policy {
