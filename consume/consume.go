@@ -204,9 +204,11 @@ func (c *Consumer) key(m Message) string {
 	return c.cfg.Name + "/" + name(m.ID, once.MaxKeyLen-maxName-1)
 }
 
-// Effect is what a message is to come to, run once for a key. [In] and [Keyed] make one.
+// Effect is what a message is to come to, run once for a key. [In], [InBatches] and [Keyed]
+// make one.
 type Effect struct {
 	run    func(ctx context.Context, key string, same []byte, m Message) error
+	all    func(ctx context.Context, keys []string, same []any, ms []Message) (done []int, err error) // nil: one after another
 	window time.Duration
 }
 

@@ -105,6 +105,7 @@ func TestFailuresAreCounted(t *testing.T) {
 	}
 	handle("a", consume.Retry, fails)
 	handle("a", consume.Dead, fails)
+	handle("a", consume.Retry, fails) // somebody has sent it again: it is tried anew
 	handle("b", consume.Retry, fails)
 	if len(buried) != 1 || buried[0].Error() == "" {
 		t.Errorf("buried are %v", buried)

@@ -104,6 +104,15 @@ func (o *Operation[T]) vanished() Policy {
 	return o.Vanished
 }
 
+// Mark is [Engine.Mark] for a request of this operation.
+func (o *Operation[T]) Mark(ctx context.Context, id string, request any) (Record, error) {
+	req, err := o.request(ctx, id, request)
+	if err != nil {
+		return Record{}, err
+	}
+	return o.Engine.Mark(req)
+}
+
 // request is what is asked for.
 func (o *Operation[T]) request(ctx context.Context, id string, request any) (Request, error) {
 	tenant, err := o.Engine.Tenant(ctx)

@@ -74,6 +74,7 @@ type Tables struct {
 	Forget     string // what may be forgotten at a time, up to a number
 
 	insert, update, complete writes
+	marks                    string
 	answers                  [Slots]Answers
 }
 
@@ -113,6 +114,7 @@ func New(n Names) (*Tables, error) {
 			WHERE state IN (2, 3, 5) AND forget_at <= $1 AND coalesce(expires_at, '-infinity') <= $1
 			ORDER BY forget_at LIMIT $2 FOR UPDATE SKIP LOCKED))`,
 	}
+	t.marks = marking(prefix)
 	for slot := range Slots + 1 {
 		t.insert[slot], t.update[slot], t.complete[slot] = writing(prefix, slot)
 	}
