@@ -10,11 +10,11 @@ import (
 
 var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
 
-// Code in the engine's guide is that of examples, which are run: a page of code that
-// nobody runs is wrong before long.
+// Code in guides is that of examples, which are run: a page of code that nobody runs is
+// wrong before long.
 func TestTheGuidesCodeIsRun(t *testing.T) {
 	var examples strings.Builder
-	for _, pattern := range []string{"*/example*_test.go", "*/*/example*_test.go"} {
+	for _, pattern := range []string{"*/example*_test.go", "*/*/example*_test.go", "examples/*/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -27,17 +27,19 @@ func TestTheGuidesCodeIsRun(t *testing.T) {
 			examples.Write(text)
 		}
 	}
-	guide, err := os.ReadFile("docs/guides/engine.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := goBlock.FindAllStringSubmatch(string(guide), -1)
-	if len(blocks) < 5 {
-		t.Fatalf("the guide has %d pieces of code", len(blocks))
-	}
-	for _, b := range blocks {
-		if !strings.Contains(examples.String(), b[1]) {
-			t.Errorf("no example runs\n%s", b[1])
+	for guide, least := range map[string]int{"engine": 5, "consumers": 3} {
+		text, err := os.ReadFile("docs/guides/" + guide + ".md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := goBlock.FindAllStringSubmatch(string(text), -1)
+		if len(blocks) < least {
+			t.Fatalf("the guide of %s has %d pieces of code", guide, len(blocks))
+		}
+		for _, b := range blocks {
+			if !strings.Contains(examples.String(), b[1]) {
+				t.Errorf("%s: no example runs\n%s", guide, b[1])
+			}
 		}
 	}
 }

@@ -40,10 +40,16 @@ type Config struct {
 	// and its AckWait, are for whoever makes it. AckWait is longer than a message takes.
 	Durable string
 
-	// Concurrency is how many messages are handled at once.
+	// Concurrency is how many batches are handled at once.
 	//
 	// Defaults to 16.
 	Concurrency int
+
+	// Batch is how many messages are handled together at most, where as many are there:
+	// nobody waits for a batch to fill. It is worth it with consume.InBatches.
+	//
+	// Defaults to 1; at most 1,000.
+	Batch int
 
 	// Horizon is how long after it was published a message can be delivered.
 	//
@@ -53,10 +59,13 @@ type Config struct {
 
 // Reader takes messages. Make one with [New].
 type Reader struct {
-	source      jetstream.Consumer
-	consumer    *consume.Consumer
-	concurrency int
+	source             jetstream.Consumer
+	consumer           *consume.Consumer
+	concurrency, batch int
 }
+
+// maxBatch is how many messages one transaction holds at most.
+const maxBatch = 1000
 
 // What New refuses.
 var (
@@ -89,7 +98,7 @@ func New(ctx context.Context, js jetstream.JetStream, c *consume.Consumer, cfg C
 	if err := c.Outlives(once.Window{RetryHorizon: horizon}); err != nil {
 		return nil, err
 	}
-	return &Reader{source: source, consumer: c, concurrency: cmp.Or(cfg.Concurrency, 16)}, nil
+	return &Reader{source: source, consumer: c, concurrency: cmp.Or(cfg.Concurrency, 16), batch: min(cmp.Or(cfg.Batch, 1), maxBatch)}, nil
 }
 
 // check says what would lose messages.
@@ -109,14 +118,18 @@ func check(c *consume.Consumer, cfg jetstream.ConsumerConfig) error {
 // Run takes messages until ctx ends, which is no error, or the connection is closed. What
 // is at work then is finished first.
 func (r *Reader) Run(ctx context.Context) error {
-	messages, err := r.source.Messages(jetstream.PullMaxMessages(r.concurrency))
+	messages, err := r.source.Messages(jetstream.PullMaxMessages(r.concurrency * r.batch))
 	if err != nil {
 		return fmt.Errorf("natsjs: %w", err)
 	}
 	defer messages.Stop()
+	arrived := make(chan jetstream.Msg, r.batch)
 	var working sync.WaitGroup
+	for range r.concurrency {
+		working.Go(func() { r.work(context.WithoutCancel(ctx), arrived) })
+	}
 	defer working.Wait()
-	places := make(chan struct{}, r.concurrency)
+	defer close(arrived)
 	for {
 		m, err := messages.Next(jetstream.NextContext(ctx))
 		switch {
@@ -127,21 +140,40 @@ func (r *Reader) Run(ctx context.Context) error {
 		case err != nil:
 			return fmt.Errorf("natsjs: %w", err)
 		}
-		places <- struct{}{}
-		working.Go(func() {
-			defer func() { <-places }()
-			r.take(context.WithoutCancel(ctx), m)
-		})
+		arrived <- m
 	}
 }
 
-// take handles one delivery. An answer that does not arrive is a delivery more.
-func (r *Reader) take(ctx context.Context, m jetstream.Msg) {
-	switch o := r.consumer.Handle(ctx, message(m)); o.Action {
-	case consume.Retry:
-		m.NakWithDelay(max(o.After, time.Millisecond)) // zero is none, which would be at once
-	default:
-		m.Ack() // Dead: it is buried by now
+// work handles what arrives, with what else is there by then.
+func (r *Reader) work(ctx context.Context, arrived <-chan jetstream.Msg) {
+	for m := range arrived {
+		batch := []jetstream.Msg{m}
+		for more := true; more && len(batch) < r.batch; {
+			select {
+			case m, more = <-arrived:
+				if more {
+					batch = append(batch, m)
+				}
+			default:
+				more = false
+			}
+		}
+		r.take(ctx, batch)
+	}
+}
+
+// take handles deliveries. An answer that does not arrive is a delivery more.
+func (r *Reader) take(ctx context.Context, batch []jetstream.Msg) {
+	ms := make([]consume.Message, len(batch))
+	for i, m := range batch {
+		ms[i] = message(m)
+	}
+	for i, o := range r.consumer.HandleAll(ctx, ms) {
+		if o.Action == consume.Retry {
+			batch[i].NakWithDelay(max(o.After, time.Millisecond)) // zero is none, which would be at once
+		} else {
+			batch[i].Ack() // Dead: it is buried by now
+		}
 	}
 }
 
