@@ -55,6 +55,7 @@ var layout = map[string][]string{
 
 	// faces for brokers, of a consumer's side
 	"consume/natsjs": {"consume", "once"},
+	"consume/kafka":  {"consume", "once"},
 
 	// tests and tools
 	"internal/pgtest": {},

@@ -28,9 +28,9 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 var secret = []byte("the same for all of this database")
 
 // pgLedger is a table of effects in PostgreSQL, and what adds to it in one commit with the mark.
-func pgLedger(t testing.TB) (*pgxpool.Pool, consume.Effect) {
+func pgLedger(t testing.TB, url string) (*pgxpool.Pool, consume.Effect) {
 	t.Helper()
-	pool, err := pgxpool.New(t.Context(), pgtest.Database(t))
+	pool, err := pgxpool.New(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func engine(t testing.TB, store once.Store) *once.Engine {
 // Effects in PostgreSQL, through both of its drivers, happen once for each message: of many
 // deliveries at once, whose functions fail after they have written.
 func TestEffectsInPostgreSQLHappenOnce(t *testing.T) {
-	pool, throughPGX := pgLedger(t)
+	pool, throughPGX := pgLedger(t, pgtest.Database(t))
 	db, err := sql.Open("pgx", pool.Config().ConnString())
 	if err != nil {
 		t.Fatal(err)
@@ -153,9 +153,14 @@ func TestADatabaseThatIsAway(t *testing.T) {
 }
 
 // pgBatches is pgLedger for batches; a message whose body says so is poison.
-func pgBatches(t testing.TB) (*pgxpool.Pool, consume.Effect) {
+func pgBatches(t testing.TB, url string) (*pgxpool.Pool, consume.Effect) {
 	t.Helper()
-	pool, _ := pgLedger(t)
+	pool, _ := pgLedger(t, url)
+	return pgBatchesOn(t, pool)
+}
+
+func pgBatchesOn(t testing.TB, pool *pgxpool.Pool) (*pgxpool.Pool, consume.Effect) {
+	t.Helper()
 	keys, err := pgkeys.New(pool, pgkeys.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -178,7 +183,7 @@ func addAll(ctx context.Context, tx pgx.Tx, ms []consume.Message) error {
 // In batches every message has its effect once too: batches that overlap, whose messages
 // come twice, one of them poison, one another message under an id, one without any.
 func TestBatchesHappenOnce(t *testing.T) {
-	pool, effect := pgBatches(t)
+	pool, effect := pgBatches(t, pgtest.Database(t))
 	c, err := consume.New(consume.Config{Name: "points", Tries: consume.Tries{Failures: 3}}, effect)
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +229,7 @@ func TestBatchesHappenOnce(t *testing.T) {
 
 // BenchmarkHandleAll is BenchmarkHandle for batches of 100.
 func BenchmarkHandleAll(b *testing.B) {
-	pool, effect := pgBatches(b)
+	pool, effect := pgBatches(b, pgtest.Start(b).URL("postgres"))
 	c, err := consume.New(consume.Config{Name: "points"}, effect)
 	if err != nil {
 		b.Fatal(err)
@@ -264,8 +269,13 @@ func BenchmarkHandleAll(b *testing.B) {
 // BenchmarkHandle is the wrapper beside a bare handler that does the same in a transaction
 // of its own, on the same server in the same run.
 func BenchmarkHandle(b *testing.B) {
-	pool, effect := pgLedger(b)
+	pool, effect := pgLedger(b, pgtest.Start(b).URL("postgres"))
 	c, err := consume.New(consume.Config{Name: "points"}, effect)
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, together := pgBatchesOn(b, pool)
+	alone, err := consume.New(consume.Config{Name: "alone"}, together)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -275,6 +285,9 @@ func BenchmarkHandle(b *testing.B) {
 			return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return addPoints(ctx, tx, m) })
 		},
 		"once": func(ctx context.Context, m consume.Message) error { return c.Handle(ctx, m).Err },
+		"together": func(ctx context.Context, m consume.Message) error {
+			return alone.HandleAll(ctx, []consume.Message{m})[0].Err
+		},
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.RunParallel(func(p *testing.PB) {
