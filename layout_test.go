@@ -64,7 +64,7 @@ var layout = map[string][]string{
 	"bench":           {},
 	"demo":            {},
 
-	"examples/points":  {"consume", "consume/natsjs", "once", "store/sqlkeys"},
+	"examples/points":  {"consume", "consume/kafka", "consume/natsjs", "once", "store/sqlkeys"},
 	"examples/rpc":     {"grpconce", "once", "store/pebble"},
 	"examples/booking": {"once", "store/pgkeys"},
 	"examples/shop":    {"httponce", "once", "store/sqlkeys"},

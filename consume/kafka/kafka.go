@@ -60,11 +60,13 @@ var (
 
 // Reader takes messages. Make one with [New], and Run it once.
 type Reader struct {
+	cfg      Config
 	client   *kgo.Client
 	consumer *consume.Consumer
 
 	mu      sync.Mutex
 	workers map[partition]*worker
+	ahead   map[string]map[int32]kgo.EpochOffset // where the database was further than Kafka
 }
 
 type partition struct {
@@ -78,11 +80,11 @@ func New(ctx context.Context, c *consume.Consumer, cfg Config, opts ...kgo.Opt) 
 	if !c.Buries() {
 		return nil, ErrUnsafe
 	}
-	r := &Reader{consumer: c, workers: map[partition]*worker{}}
+	r := &Reader{cfg: cfg, consumer: c, workers: map[partition]*worker{}}
 	client, err := kgo.NewClient(append(opts,
 		kgo.ConsumerGroup(cfg.Group), kgo.ConsumeTopics(cfg.Topics...), kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // a new group misses nothing
-		kgo.AdjustFetchOffsetsFn(cfg.adjust),
+		kgo.AdjustFetchOffsetsFn(r.adjust),
 		kgo.OnPartitionsRevoked(r.stop), kgo.OnPartitionsLost(r.stop),
 	)...)
 	if err != nil {
@@ -131,22 +133,44 @@ func retention(ctx context.Context, client *kgo.Client, topics []string) (longes
 }
 
 // adjust has partitions go on where the database of the effects says, unless Kafka is further.
-func (c *Config) adjust(ctx context.Context, from map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-	if c.Load == nil {
+func (r *Reader) adjust(ctx context.Context, from map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	if r.cfg.Load == nil {
 		return from, nil
 	}
+	ahead := map[string]map[int32]kgo.EpochOffset{}
 	for topic, partitions := range from {
+		ahead[topic] = map[int32]kgo.EpochOffset{}
 		for part, at := range partitions {
-			next, known, err := c.Load(ctx, c.Group, topic, part)
+			next, known, err := r.cfg.Load(ctx, r.cfg.Group, topic, part)
 			if err != nil {
 				return nil, fmt.Errorf("kafka: where is partition %d of %s: %w", part, topic, err)
 			}
 			if known && next > at.EpochOffset().Offset {
 				partitions[part] = kgo.NewOffset().At(next).WithEpoch(-1)
+				ahead[topic][part] = kgo.EpochOffset{Epoch: -1, Offset: next}
 			}
 		}
 	}
+	r.mu.Lock()
+	r.ahead = ahead
+	r.mu.Unlock()
 	return from, nil
+}
+
+// tell has Kafka know what the database knows already, or the lag would be seen until the
+// next message. Nothing depends on it. It is done where messages are handed out, so that it
+// is never behind what was done of them.
+func (r *Reader) tell(ctx context.Context) {
+	r.mu.Lock()
+	ahead := r.ahead
+	r.ahead = nil
+	for p := range r.workers {
+		delete(ahead[p.topic], p.part) // it tells of itself
+	}
+	r.mu.Unlock()
+	if len(ahead) > 0 {
+		r.client.CommitOffsetsSync(ctx, ahead, nil)
+	}
 }
 
 // Run takes messages until ctx ends, which is no error, or the client is told that it
@@ -155,11 +179,15 @@ func (r *Reader) Run(ctx context.Context) error {
 	defer r.client.CloseAllowingRebalance()
 	defer r.stopAll()
 	for {
-		fetches := r.client.PollFetches(ctx)
+		fetches := r.poll(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
+		r.tell(ctx)
 		for _, failed := range fetches.Errors() {
+			if errors.Is(failed.Err, context.DeadlineExceeded) || errors.As(failed.Err, new(*kgo.ErrGroupSession)) {
+				continue // idle; or the client joins the group again by itself
+			}
 			return fmt.Errorf("kafka: partition %d of %s: %w", failed.Partition, failed.Topic, failed.Err)
 		}
 		fetches.EachPartition(func(f kgo.FetchTopicPartition) {
@@ -168,6 +196,15 @@ func (r *Reader) Run(ctx context.Context) error {
 			}
 		})
 	}
+}
+
+// idle is after how long without messages Kafka is told at the latest.
+const idle = time.Second
+
+func (r *Reader) poll(ctx context.Context) kgo.Fetches {
+	ctx, cancel := context.WithTimeout(ctx, idle)
+	defer cancel()
+	return r.client.PollFetches(ctx)
 }
 
 // worker handles the messages of a partition.

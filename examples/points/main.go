@@ -2,9 +2,10 @@
 // some, once, however often the broker delivers and whenever the process dies.
 //
 //	go run ./examples/points -dir points -broker nats://127.0.0.1:4222
+//	go run ./examples/points -dir points -broker kafka://127.0.0.1:9092
 //	go run ./examples/points -dir points -list
 //
-// The stream EVENTS has payment.succeeded as CloudEvents, as oncepay sends them. A delivery
+// The stream EVENTS of NATS, or the topic events of Kafka, has payment.succeeded as CloudEvents, as oncepay sends them. A delivery
 // is five steps: receive, claim, effect, mark, acknowledge. The three in the middle are one
 // commit, so that there are two places only where a crash leaves anything between: before that
 // commit, and nothing has happened; after it, and the message comes again and is known.
@@ -56,11 +57,7 @@ func run(ctx context.Context, dir, broker string, list bool) error {
 	if list {
 		return l.print(ctx)
 	}
-	c, err := l.consumer()
-	if err != nil {
-		return err
-	}
-	return take(ctx, broker, c)
+	return l.take(ctx, broker)
 }
 
 // window is how long an event is remembered: longer than the broker keeps it.
@@ -99,7 +96,7 @@ func openLedger(ctx context.Context, dir string) (*ledger, error) {
 }
 
 // consumer gives points for payments.
-func (l *ledger) consumer() (*consume.Consumer, error) {
+func (l *ledger) consumer(effect consume.Effect) (*consume.Consumer, error) {
 	return consume.New(consume.Config{
 		Name: "points", Dead: l.bury, Tries: consume.Tries{Failures: 3, First: 100 * time.Millisecond, Most: 5 * time.Second},
 		Observe: func(_ context.Context, m consume.Message, o consume.Outcome) {
@@ -108,7 +105,7 @@ func (l *ledger) consumer() (*consume.Consumer, error) {
 			}
 			die("marked", m.ID)
 		},
-	}, consume.In(&l.add, points))
+	}, effect)
 }
 
 // points is the effect: a row in the transaction that the mark is in.

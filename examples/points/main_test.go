@@ -44,7 +44,11 @@ func start(t *testing.T, b broker, dir, dies string) *process {
 		t.Fatal(err)
 	}
 	go func() { p.Wait(); close(p.ended) }()
-	t.Cleanup(p.kill)
+	t.Cleanup(func() {
+		if p.kill(); t.Failed() {
+			t.Logf("process %d has ended with %v: %s", p.Process.Pid, p.ProcessState, p.out)
+		}
+	})
 	return p
 }
 
@@ -61,7 +65,7 @@ func payment(n int, customer string) (id, body string) {
 // until waits for something to be so.
 func until(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(90 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(40 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("it did not come to this: %s", what)
 		}
