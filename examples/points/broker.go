@@ -60,7 +60,8 @@ func (l *ledger) takeNATS(ctx context.Context, broker string) error {
 	return r.Run(ctx)
 }
 
-// takeKafka stores the place of each partition in the transaction of the effect.
+// takeKafka stores the place of each partition in the transaction of the effect. Without a
+// RebalanceTimeout of its own a group waits a minute for members that were killed.
 func (l *ledger) takeKafka(ctx context.Context, host string) error {
 	offsets, err := kafka.NewOffsets(ctx, l.db, '?')
 	if err != nil {
@@ -71,7 +72,7 @@ func (l *ledger) takeKafka(ctx context.Context, host string) error {
 		return err
 	}
 	r, err := kafka.New(ctx, c, kafka.Config{Group: "points", Topics: []string{"events"}, Load: offsets.Load},
-		kgo.SeedBrokers(host), kgo.SessionTimeout(ackWait), kgo.HeartbeatInterval(ackWait/4))
+		kgo.SeedBrokers(host), kgo.SessionTimeout(ackWait), kgo.RebalanceTimeout(ackWait), kgo.HeartbeatInterval(ackWait/4))
 	if err != nil {
 		return err
 	}

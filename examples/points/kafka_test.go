@@ -61,4 +61,5 @@ func (b *kafkaBroker) left(t *testing.T) (left int) {
 
 func TestKafka(t *testing.T) {
 	t.Run("killed between steps", func(t *testing.T) { crashBetweenSteps(t, startKafka(t)) })
+	t.Run("killed at random", func(t *testing.T) { killedAtRandom(t, startKafka(t)) })
 }
