@@ -124,7 +124,7 @@ func Connect(cfg Config) (*Sink, error) {
 	options := []nats.Option{
 		nats.Name("oncepay"), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait),
 		nats.ReconnectBufSize(-1), // what cannot be sent fails, and is the relay's to send again
-		nats.ConnectHandler(func(*nats.Conn) { s.connected() }), nats.ReconnectHandler(func(*nats.Conn) { s.connected() }),
+		nats.ConnectHandler(s.connected), nats.ReconnectHandler(s.connected),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { s.disconnected(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			s.cfg.Log.Warn("nats: the server complains", "err", err)
@@ -147,9 +147,10 @@ func Connect(cfg Config) (*Sink, error) {
 	return s, nil
 }
 
-func (s *Sink) connected() {
+// connected may be called before Connect has returned.
+func (s *Sink) connected(c *nats.Conn) {
 	s.ready.Store(false) // it may be another server, or one that has lost its streams
-	s.cfg.Log.Info("nats: connected", "server", s.conn.ConnectedUrlRedacted())
+	s.cfg.Log.Info("nats: connected", "server", c.ConnectedUrlRedacted())
 }
 
 func (s *Sink) disconnected(err error) {
