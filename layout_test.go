@@ -43,6 +43,7 @@ var layout = map[string][]string{
 	"broker/nats/embedded": {},
 	"gateway":              {"pay"},
 	"gateway/sandbox":      {"gateway", "internal/id", "internal/jcs", "money", "pay", "webhook"},
+	"dedup":                {},
 	"internal/telemetry":   {},
 	"promonce":             {"internal/telemetry", "once"},
 	"otelonce":             {"internal/telemetry", "once"},
