@@ -6,7 +6,7 @@ SEEDS ?= 1000
 TAGS = integration,crashtest
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-postgres race lint bench backlog relay sim fuzz cover
+.PHONY: help build run test test-postgres race lint bench backlog relay sim fuzz cover dedup-bench dedup-long
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,3 +56,10 @@ fuzz: ## fuzz each target for FUZZTIME (30s)
 cover: ## say how much of the code the tests run; cover.out has the lines
 	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...
 	$(GO) tool cover -func=cover.out | tail -n 1
+
+LIVE ?= 100000000
+dedup-bench: ## measure package dedup with LIVE (100000000) ids, really loaded: 2.5 GB under TMPDIR
+	$(GO) test ./dedup -run '^$$' -bench 'Disk|Seen' -benchtime 10000x -timeout 60m -v -args -live $(LIVE)
+
+dedup-long: ## crash package dedup at every operation of 40 histories, and 20,000 random ones
+	$(GO) test -race ./dedup -run 'Power|Kill|Fail|Full|Model' -timeout 60m -rapid.checks=20000 -args -seeds 40

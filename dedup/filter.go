@@ -73,17 +73,21 @@ func (f *filter) find(hashes []hash, found *[atATime]ranks) (touched uint64) {
 		block, _ := bits.Mul64(h.hi, blocks)
 		touched += uint64(heads[block*headSize])
 	}
-	for i, h := range hashes[:min(atATime, len(hashes))] {
+	hashes = hashes[:min(atATime, len(hashes))]
+	for i, h := range hashes {
 		block, within := bits.Mul64(h.hi, blocks)
 		head := heads[block*headSize:][:headSize]
 		counts, rank := binary.LittleEndian.Uint64(head), binary.LittleEndian.Uint32(head[8:])
 		bucket := uint(within >> 60)
 		rank += sumBelow(counts, bucket)
-		in := ranks{rank, rank + uint32(counts>>(4*bucket)&0xf)}
-		same := restOf(h) * lanes
+		found[i] = ranks{rank, rank + uint32(counts>>(4*bucket)&0xf)}
+		touched += uint64(rest[uint64(rank)*restBits>>3])
+	}
+	for i, h := range hashes {
+		in, same := found[i], restOf(h)*lanes
 		found[i] = ranks{}
-		if anyZero(word(rest, rank)^same)|anyZero(word(rest, rank+perWord)^same) != 0 || in.to-in.from > 2*perWord {
-			found[i] = f.among(f.widen(in, block, counts), restOf(h))
+		if anyZero(word(rest, in.from)^same)|anyZero(word(rest, in.from+perWord)^same) != 0 || in.to-in.from > 2*perWord {
+			found[i] = f.among(f.widen(in, h), restOf(h))
 		}
 	}
 	return touched
@@ -99,8 +103,9 @@ const (
 func anyZero(word uint64) uint64 { return (word - lanes) & ^word & highs }
 
 // widen makes a bucket the whole block, if that is crowded.
-func (f *filter) widen(in ranks, block, counts uint64) ranks {
-	if counts != crowded {
+func (f *filter) widen(in ranks, h hash) ranks {
+	block, _ := bits.Mul64(h.hi, f.blocks)
+	if binary.LittleEndian.Uint64(f.heads[block*headSize:]) != crowded {
 		return in
 	}
 	return ranks{f.rank(block), f.rank(block + 1)}
