@@ -93,6 +93,18 @@ func (f *filter) find(hashes []hash, found *[atATime]ranks) (touched uint64) {
 	return touched
 }
 
+// within says whether all that find can tell is below n.
+func (f *filter) within(n int) bool {
+	for block := range f.blocks {
+		counts, rank := binary.LittleEndian.Uint64(f.heads[block*headSize:]), f.rank(block)
+		end := f.rank(block + 1)
+		if rank > end || counts != crowded && uint64(end-rank) != uint64(sumBelow(counts, buckets-1))+counts>>60 {
+			return false
+		}
+	}
+	return f.rank(0) == 0 && f.rank(f.blocks) == uint32(n)
+}
+
 // lanes repeats bits of a hash for each that there are in a word.
 const (
 	lanes = 1 | 1<<restBits | 1<<(2*restBits) | 1<<(3*restBits)

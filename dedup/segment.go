@@ -169,7 +169,11 @@ func readSegment(f file, name string, mark uint64) (*segment, error) {
 	if crc32.Checksum(encoded, castagnoli) != foot.filterSum {
 		return nil, damaged("its filter")
 	}
-	return &segment{span: foot.span, file: f, filter: openFilter(encoded, foot.filterIDs), disk: size}, nil
+	filter := openFilter(encoded, foot.filterIDs)
+	if !filter.within(foot.ids) {
+		return nil, damaged("its filter is of another segment")
+	}
+	return &segment{span: foot.span, file: f, filter: filter, disk: size}, nil
 }
 
 // shelf is all segments at a moment, the oldest first. It never changes: there is a new
