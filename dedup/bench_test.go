@@ -95,7 +95,10 @@ type laterClock struct{ later atomic.Int64 }
 
 func (c *laterClock) now() time.Time { return time.Now().Add(time.Duration(c.later.Load())) }
 
-var live = flag.Int("live", 1_000_000, "ids that there are before anything is measured")
+var (
+	live      = flag.Int("live", 1_000_000, "ids that there are before anything is measured")
+	tableSize = flag.Int("table", 1<<22, "Config.Table")
+)
 
 // bench is an index with ids in it.
 type bench struct {
@@ -111,7 +114,7 @@ func newBench(b *testing.B) *bench {
 		b.Fatal(err)
 	}
 	i := &bench{dir: dir}
-	if i.Index, err = Open(dir, Config{Now: i.clock.now}); err != nil {
+	if i.Index, err = Open(dir, Config{Now: i.clock.now, Table: *tableSize}); err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() {
@@ -168,7 +171,7 @@ func (i *bench) logSize(b *testing.B) {
 	s := i.Stats()
 	b.Logf("%d ids in memory, %d in %d segments", s.InMemory, s.Sealed, s.Segments)
 	b.Logf("memory: %.1f bytes for each id that fits the tables, %.2f for each in segments; disk: %.1f",
-		float64(s.TableSize)/float64(s.TableSize/(8*int64(tableSlots(1<<22))))/(1<<22),
+		8*float64(tableSlots(*tableSize))/float64(*tableSize),
 		float64(s.Filters)/float64(max(1, s.Sealed)), float64(s.Disk)/float64(s.InMemory+s.Sealed))
 	b.Logf("resident: %s", resident())
 }
@@ -230,7 +233,7 @@ func (i *bench) open(b *testing.B) {
 		}
 		i.forget(b)
 		began := time.Now()
-		next, err := Open(i.dir, Config{Now: i.clock.now})
+		next, err := Open(i.dir, Config{Now: i.clock.now, Table: *tableSize})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -85,3 +85,30 @@ func TestPowerCutsInRecovery(t *testing.T) {
 		w.close()
 	}
 }
+
+// What a process finds in the log of one that was killed may not be on disk. Who is told
+// of it is told the truth, also if the power fails next.
+func TestFoundIsDurable(t *testing.T) {
+	told := 0
+	for n := range ops(t, 0) {
+		w := newWorld(t)
+		r := rand.New(rand.NewPCG(0, 0))
+		w.disk.mu.Lock()
+		w.disk.endAt(n + w.disk.ops)
+		w.disk.mu.Unlock()
+		w.work(r, 60)
+		w.crash(w.disk.kill())
+		for id := range w.model.maybe {
+			w.mustAsk(Durable, id)
+			if told++; w.model.sure[id] != w.clock.ms.Load() {
+				break // it was a duplicate, for which nothing is written
+			}
+		}
+		w.crash(w.disk.cutPower(r))
+		w.askAll()
+		w.close()
+	}
+	if told == 0 {
+		t.Error("nothing was found")
+	}
+}

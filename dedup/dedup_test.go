@@ -87,9 +87,9 @@ func TestClockGoesBack(t *testing.T) {
 	w := newWorld(t)
 	w.mustAsk(Durable, "a")
 	w.clock.ms.Add(-1000)
-	for range 2 {
-		answers, err := w.index.Seen(context.Background(), Durable, bytesOf([]string{"b"}), nil)
-		if err != nil || answers[0].At.UnixMilli() != 1_000_000 {
+	for _, id := range []string{"b", "c", "d"} {
+		answers, err := w.index.Seen(context.Background(), Durable, bytesOf([]string{id}), nil)
+		if err != nil || answers[0].Duplicate || answers[0].At.UnixMilli() != 1_000_000 {
 			t.Errorf("%+v, %v", answers, err)
 		}
 		w.close()

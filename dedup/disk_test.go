@@ -236,11 +236,26 @@ func (f memoryFile) size() (int64, error) {
 
 func (f memoryFile) Close() error { return nil }
 
-// kill is what the next process finds: everything that was written.
+// kill is what the next process finds: everything that was written, synced or not.
 func (m *memory) kill() *memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.after(func() bool { return true })
+	next := newMemory()
+	next.room = m.room
+	copies := map[*inode]*inode{}
+	copyOf := func(node *inode) *inode {
+		if copies[node] == nil {
+			copies[node] = &inode{append([]byte{}, node.data...), append([]byte{}, node.synced...)}
+		}
+		return copies[node]
+	}
+	for name, node := range m.names {
+		next.names[name] = copyOf(node)
+	}
+	for name, node := range m.synced {
+		next.synced[name] = copyOf(node)
+	}
+	return next
 }
 
 // cutPower is what there is after a power cut: what was synced, and anything of what was

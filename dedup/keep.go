@@ -117,12 +117,12 @@ func (x *Index) starve(starved bool) {
 	}
 }
 
-// perSealed is how many records are sorted at a time where a log must be read for each
-// such part, perMerged where it need not: few enough for a processor's cache.
-const (
-	perSealed = 1 << 19
-	perMerged = 1 << 17
-)
+// perMerged is how many records of segments are sorted at a time: few enough for a
+// processor's cache. A log is read again for each part, so it has no more than eight; that
+// takes half as much memory as its table.
+const perMerged = 1 << 17
+
+func perSealed(ids int) int { return max(perMerged, ids/8) }
 
 // sealFrozen makes a segment of the frozen generation, once all its ids are on disk.
 func (x *Index) sealFrozen() error {
@@ -131,7 +131,7 @@ func (x *Index) sealFrozen() error {
 		return nil
 	}
 	s := span{from: frozen.number, to: frozen.number, slot: frozen.slot, ids: frozen.table.ids, last: frozen.last}
-	made, err := x.compile(s, []source{logSource{frozen}}, perSealed)
+	made, err := x.compile(s, []source{logSource{frozen}}, perSealed(s.ids))
 	x.starve(noRoom(err))
 	if err != nil {
 		return err
@@ -152,14 +152,14 @@ func (x *Index) toSeal() (frozen *generation, ready bool) {
 	return x.frozen, ready
 }
 
-// sealed puts a segment on the shelf, in place of the frozen generation.
+// sealed puts a segment on the shelf, in place of the frozen generation. Who looked
+// before has seen all its ids there.
 func (x *Index) sealed(made *segment) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.table = x.frozen.table.reuse(x.config.Table)
 	x.frozen = nil
 	x.put(append(x.shelf.segments[:len(x.shelf.segments):len(x.shelf.segments)], made))
-	x.epoch++
 	x.change()
 }
 
