@@ -76,36 +76,43 @@ func TestPlanHasALimit(t *testing.T) {
 	}
 }
 
-// Two hashes that differ in no bit that tables and filters keep are told apart all the
-// same, by what is on disk.
+// Hashes that differ in no bit that tables and filters keep are told apart all the same,
+// by what is on disk.
 func TestEqualBits(t *testing.T) {
-	w := newWorld(t)
 	hashes := []hash{{1 << 60, 5}, {1 << 60, 5 | 1<<40}, {1<<60 + 1, 5}}
-	ask := func(duplicate bool) {
-		t.Helper()
-		for _, h := range hashes {
-			q := &question{hashes: []hash{h}, first: []int64{0}, duplicate: []bool{false}}
-			if err := w.index.look(q); err != nil {
-				t.Fatal(err)
-			}
-			if next := w.index.decide(q, Durable); !next.done || q.duplicate[0] != duplicate {
-				t.Fatalf("%x: duplicate %t, %+v", h, q.duplicate[0], next)
-			}
-			if q.group != nil {
-				<-q.group.done
+	for _, sealed := range []bool{false, true} {
+		w := newWorld(t)
+		w.askForHash(t, hashes[0], false)
+		if sealed {
+			w.clock.ms.Add(10)
+			w.mustAsk(Durable, "another slot")
+			w.settle()
+			if w.index.Stats().Segments != 1 {
+				t.Fatal("nothing was sealed")
 			}
 		}
+		for _, h := range hashes[1:] {
+			w.askForHash(t, h, false)
+		}
+		for _, h := range hashes {
+			w.askForHash(t, h, true)
+		}
+		w.close()
 	}
-	ask(false)
-	ask(true)
-	w.clock.ms.Add(10)
-	w.mustAsk(Durable, "another slot")
-	w.settle()
-	if w.index.Stats().Segments != 1 {
-		t.Fatal("nothing was sealed")
+}
+
+func (w *world) askForHash(t *testing.T, h hash, duplicate bool) {
+	t.Helper()
+	q := &question{hashes: []hash{h}, first: []int64{0}, duplicate: []bool{false}}
+	if err := w.index.look(q); err != nil {
+		t.Fatal(err)
 	}
-	ask(true)
-	w.close()
+	if next := w.index.decide(q, Durable); !next.done || q.duplicate[0] != duplicate {
+		t.Fatalf("%x: duplicate %t, %+v", h, q.duplicate[0], next)
+	}
+	if q.group != nil {
+		<-q.group.done
+	}
 }
 
 // What is taken back from a table leaves what was there before.
