@@ -15,7 +15,7 @@ const (
 	MinWindow = 8 * time.Millisecond
 
 	minTable = MaxBatch  // a table takes at least one question
-	maxTable = 100 << 20 // and its log is at most some 16 GiB, however small its groups
+	maxTable = 100 << 20 // and its log is at most 6.25 GiB, however small its groups
 )
 
 // Config is what can be chosen. Its zero value works.

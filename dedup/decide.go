@@ -25,20 +25,20 @@ type span struct {
 	last     int64 // time of the last id
 }
 
-// fan is how many segments of a size are merged. More would be asked for each question,
-// fewer be written more often.
-const fan = 8
+// fan is how many segments of a size are merged. To ask one more costs an id about as much
+// as to be merged once more: with three to five, the sum of both is least.
+const fan = 4
 
 // tier is how often as many ids as those of a table have been merged.
 func tier(ids, table int) int {
 	tables := uint(ids+table-1) / uint(table)
-	return (bits.Len(max(tables, 1)-1) + 2) / 3 // of eight
+	return (bits.Len(max(tables, 1)-1) + 1) / 2
 }
 
 // plan says which neighbours to merge next: spans from and before to, or none. The spans
 // are in the order of time. Those of a slot before the present one, where nothing is added
 // any more, become one, so that there are few for the rest of the window; of the others,
-// eight of a tier become one of the next.
+// as many as the fan of a tier become one of the next.
 func plan(spans []span, table int, present int64) (from, to int) {
 	for from = 0; from < len(spans); from = to {
 		to = from + neighbours(spans[from:], func(s span) bool { return s.slot == spans[from].slot })
@@ -46,9 +46,9 @@ func plan(spans []span, table int, present int64) (from, to int) {
 			return from, from + n
 		}
 		for end := to; end-from >= fan; end-- {
-			eight := spans[end-fan : end]
-			even := neighbours(eight, func(s span) bool { return tier(s.ids, table) == tier(eight[0].ids, table) })
-			if even == fan && fitting(eight) == fan {
+			equal := spans[end-fan : end]
+			even := neighbours(equal, func(s span) bool { return tier(s.ids, table) == tier(equal[0].ids, table) })
+			if even == fan && fitting(equal) == fan {
 				return end - fan, end
 			}
 		}

@@ -30,7 +30,7 @@ func open(d disk, config Config) (x *Index, err error) {
 	if x.locked, err = d.lock("lock"); err != nil {
 		return nil, fmt.Errorf("dedup: lock: %w", err)
 	}
-	if err := x.recover(); err != nil {
+	if err := x.restore(); err != nil {
 		x.release()
 		return nil, fmt.Errorf("dedup: open: %w", err)
 	}
@@ -63,8 +63,8 @@ func (x *Index) start() {
 	wake(x.merging)
 }
 
-// recover makes of the files that there are what there was.
-func (x *Index) recover() error {
+// restore makes of the files that there are what there was.
+func (x *Index) restore() error {
 	names, err := x.disk.list()
 	if err != nil {
 		return err
@@ -73,13 +73,13 @@ func (x *Index) recover() error {
 	if err != nil {
 		return err
 	}
-	if err := x.recoverKey(found); err != nil {
+	if err := x.restoreKey(found); err != nil {
 		return err
 	}
-	if err := x.recoverSegments(found.spans); err != nil {
+	if err := x.restoreSegments(found.spans); err != nil {
 		return err
 	}
-	if err := x.recoverLogs(found.logs); err != nil {
+	if err := x.restoreLogs(found.logs); err != nil {
 		return err
 	}
 	for _, name := range found.leftovers {
@@ -160,7 +160,7 @@ const (
 	keyVersion = 8
 )
 
-func (x *Index) recoverKey(found names) error {
+func (x *Index) restoreKey(found names) error {
 	if found.key {
 		return x.readKey()
 	}
@@ -224,7 +224,7 @@ func (x *Index) makeKey() error {
 	return x.rename(keyName+unfinished, keyName)
 }
 
-func (x *Index) recoverSegments(spans []span) error {
+func (x *Index) restoreSegments(spans []span) error {
 	var segments []*segment
 	for _, s := range spans {
 		segment, err := openSegment(x.disk, s.name(), x.hash.mark())
@@ -242,12 +242,19 @@ func (x *Index) recoverSegments(spans []span) error {
 	return nil
 }
 
-// recoverLogs gives the generations their roles. There are three at most: a spare
+// restoreLogs gives the generations their roles. There are three at most: a spare
 // is made when there is none, and becomes active when there is no frozen one.
-func (x *Index) recoverLogs(numbers []uint32) error {
+func (x *Index) restoreLogs(numbers []uint32) (err error) {
 	var all []*generation
+	defer func() {
+		if err != nil {
+			for _, g := range all {
+				g.log.Close()
+			}
+		}
+	}()
 	for _, number := range numbers {
-		g, err := x.recoverLog(number)
+		g, err := x.restoreLog(number)
 		if err != nil {
 			return err
 		}
@@ -287,9 +294,9 @@ func (s *shelf) next() uint32 {
 	return s.segments[len(s.segments)-1].to + 1
 }
 
-// recoverLog reads a log. What is of no use in it goes, and the rest is synced: it
+// restoreLog reads a log. What is of no use in it goes, and the rest is synced: it
 // may be there only because the machine did not crash with the process.
-func (x *Index) recoverLog(number uint32) (*generation, error) {
+func (x *Index) restoreLog(number uint32) (*generation, error) {
 	log, err := x.disk.open(logName(number))
 	if err != nil {
 		return nil, err
