@@ -58,8 +58,8 @@ cover: ## say how much of the code the tests run; cover.out has the lines
 	$(GO) tool cover -func=cover.out | tail -n 1
 
 LIVE ?= 100000000
-dedup-bench: ## measure package dedup with LIVE (100000000) ids, really loaded: 2.5 GB under TMPDIR
-	$(GO) test ./dedup -run '^$$' -bench 'Disk|Seen' -benchtime 10000x -timeout 60m -v -args -live $(LIVE) -table 16777216
+dedup-bench: ## measure package dedup with LIVE (100000000) ids, really loaded: 4.5 GB under TMPDIR
+	$(GO) test ./dedup -run '^$$' -bench 'Disk|Seen' -benchtime 20000x -timeout 60m -v -args -live $(LIVE) -table 16777216
 
 dedup-long: ## crash package dedup at every operation of 40 histories, and 20,000 random ones
 	$(GO) test -race ./dedup -run 'Power|Kill|Fail|Full|Model' -timeout 60m -rapid.checks=20000 -args -seeds 40
