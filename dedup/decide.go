@@ -1,6 +1,9 @@
 package dedup
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // Everything that is decided by the time is decided here, in milliseconds since 1970.
 
@@ -24,6 +27,10 @@ type span struct {
 	ids      int
 	last     int64 // time of the last id
 }
+
+// valid says whether these are generations: the first one is 1, and there is one after the
+// last.
+func (s span) valid() bool { return 0 < s.from && s.from <= s.to && s.to < math.MaxUint32 }
 
 // fan is how many segments of a size are merged. To ask one more costs an id about as much
 // as to be merged once more: with three to five, the sum of both is least.

@@ -130,6 +130,7 @@ func FuzzFilter(f *testing.F) {
 // Files that make an index have all generations from the first to the last, each once.
 func FuzzNames(f *testing.F) {
 	f.Add("key\nlock\nseg-0000000001-0000000008\nseg-0000000003-0000000003\nlog-0000000008\nlog-0000000009")
+	f.Add("seg-0000000001-0000000000")
 	f.Add("key\nseg-0000000001-0000000002\nseg-0000000004-0000000004")
 	f.Add("log-0000000001\nlog-0000000003\nlog--000000001\nlog-00000000001")
 	f.Add("seg-0000000009-0000000001\nseg-4294967295-4294967295\nlog-0000000000\nseg-1-1.tmp")

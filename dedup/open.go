@@ -111,9 +111,9 @@ func sortNames(files []string) (found names, err error) {
 			found.key = true
 		case strings.HasSuffix(name, unfinished):
 			found.leftovers = append(found.leftovers, name)
-		case parse(name, "log-%d", &s.from) && name == logName(s.from):
+		case parse(name, "log-%d", &s.from) && name == logName(s.from) && span{from: s.from, to: s.from}.valid():
 			logs = append(logs, s.from)
-		case parse(name, "seg-%d-%d", &s.from, &s.to) && name == s.name():
+		case parse(name, "seg-%d-%d", &s.from, &s.to) && name == s.name() && s.valid():
 			spans = append(spans, s)
 		}
 	}
@@ -124,7 +124,7 @@ func sortNames(files []string) (found names, err error) {
 	var next uint32 // generation
 	for _, s := range spans {
 		switch {
-		case next == 0 || s.from == next && s.to >= s.from:
+		case next == 0 || s.from == next:
 			found.spans = append(found.spans, s)
 			next = s.to + 1
 		case s.to < next:
