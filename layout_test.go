@@ -32,8 +32,8 @@ var layout = map[string][]string{
 	"audit":             {"internal/jcs", "ledger", "money", "once", "outbox", "pay"},
 
 	// edges
-	"store/sqlite":         {"access", "audit", "engine", "internal/id", "ledger", "money", "once", "outbox", "pay"},
-	"store/postgres":       {"access", "audit", "engine", "internal/id", "ledger", "money", "once", "outbox", "pay"},
+	"store/sqlite":         {"access", "audit", "delivery", "engine", "internal/id", "ledger", "money", "once", "outbox", "pay"},
+	"store/postgres":       {"access", "audit", "delivery", "engine", "internal/id", "ledger", "money", "once", "outbox", "pay"},
 	"store/sqlkeys":        {"once"},
 	"internal/pgrows":      {"once"},
 	"store/pgkeys":         {"internal/pgrows", "once"},
@@ -61,7 +61,7 @@ var layout = map[string][]string{
 
 	// tests and tools
 	"internal/pgtest": {},
-	"contract":        {"audit", "consume", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay"},
+	"contract":        {"audit", "consume", "delivery", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay"},
 	"sim":             {"audit", "engine", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay"},
 	"bench":           {},
 	"demo":            {},
@@ -76,7 +76,7 @@ var layout = map[string][]string{
 }
 
 // core rooms compile the standard library and nothing else.
-var core = []string{"access", "internal/card", "internal/id", "internal/jcs", "internal/rows", "money", "outbox", "once", "consume", "ledger", "engine", "audit", "webhook", "pay", "processor"}
+var core = []string{"access", "internal/card", "internal/id", "internal/jcs", "internal/rows", "money", "outbox", "once", "consume", "ledger", "engine", "audit", "webhook", "delivery", "pay", "processor"}
 
 // borrowed is third-party code by the rooms that it may be used in, where those are
 // compiled by strangers: what they import, they import.

@@ -69,7 +69,7 @@ func message(n int) outbox.Message {
 		ID: fmt.Sprintf("evt_%05d", n), Tenant: tenant, Type: "transfer.posted", Subject: fmt.Sprint("tr_", n), At: opening,
 		Data: fmt.Appendf(nil, `{"n":%d,"text":"ü\u0000"}`, n),
 	}
-	return outbox.Message{Event: e, Envelope: outbox.AppendEnvelope(nil, outbox.DefaultSource, e)}
+	return outbox.Message{Placed: outbox.Placed{Event: e}, Envelope: outbox.AppendEnvelope(nil, outbox.DefaultSource, e)}
 }
 
 const answerTime = 40 * time.Second // in which every publish is answered, however it ends

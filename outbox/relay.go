@@ -354,7 +354,7 @@ func (r *Relay) publish(ctx context.Context, t *tenure) {
 	defer cancel()
 	for _, f := range flights {
 		step, try := t.step, f.try
-		m := Message{Event: f.Event, Envelope: AppendEnvelope(make([]byte, 0, len(f.Data)+envelopeRoom), r.cfg.Source, f.Event)}
+		m := Message{Placed: f.Placed, Envelope: AppendEnvelope(make([]byte, 0, len(f.Data)+envelopeRoom), r.cfg.Source, f.Event)}
 		r.meter.published.Add(1)
 		r.cfg.Sink.Publish(ctx, m, func(err error) { r.hear(answer{step, f, try, err}) })
 	}

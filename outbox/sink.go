@@ -15,6 +15,6 @@ type Sink interface {
 
 // Message is an event as it is published. Nobody may change it.
 type Message struct {
-	Event
+	Placed
 	Envelope []byte // see AppendEnvelope
 }

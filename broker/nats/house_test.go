@@ -14,7 +14,7 @@ var errAny = errors.New("some error")
 
 func message() outbox.Message {
 	e := outbox.Event{ID: "evt_1", Tenant: "t", Type: "transfer.posted", Subject: "tr_1", At: time.Unix(1, 0), Data: []byte("{}")}
-	return outbox.Message{Event: e, Envelope: outbox.AppendEnvelope(nil, outbox.DefaultSource, e)}
+	return outbox.Message{Placed: outbox.Placed{Event: e}, Envelope: outbox.AppendEnvelope(nil, outbox.DefaultSource, e)}
 }
 
 // publish publishes one message, and holds what becomes of it.

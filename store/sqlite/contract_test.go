@@ -52,3 +52,4 @@ func fixture() contract.Fixture {
 func TestContract(t *testing.T)  { contract.TestEngineStore(t, fixture()) }
 func TestHistories(t *testing.T) { contract.TestHistories(t, contract.Memory(), fixture()) }
 func TestOutbox(t *testing.T)    { contract.TestOutbox(t, fixture()) }
+func TestDelivery(t *testing.T)  { contract.TestDelivery(t, fixture()) }

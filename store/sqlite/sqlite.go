@@ -90,6 +90,7 @@ type Store struct {
 	nextEntry atomic.Int64
 	hot       *hot
 	holders   holders
+	couriers  couriers
 
 	since  time.Time
 	secret []byte
@@ -113,7 +114,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if err := makeDirectory(filepath.Dir(cfg.Path)); err != nil {
 		return nil, fmt.Errorf("sqlite: open: %w", err)
 	}
-	s := &Store{cfg: cfg, holders: holders{held: map[string]holding{}}}
+	s := &Store{cfg: cfg, holders: holders{held: map[string]holding{}}, couriers: couriers{taken: map[string]map[string]time.Time{}}}
 	if s.lock, err = own(cfg.Path + ".lock"); err != nil {
 		return nil, err
 	}
