@@ -53,7 +53,7 @@ var layout = map[string][]string{
 	"internal/keyform": {"once"},
 	"httponce":         {"internal/id", "internal/jcs", "internal/keyform", "once"},
 	"grpconce":         {"internal/id", "internal/jcs", "internal/keyform", "once"},
-	"web":              {"access", "engine", "httponce", "internal/card", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay", "webhook"},
+	"web":              {"access", "delivery", "engine", "httponce", "internal/card", "internal/id", "internal/jcs", "internal/outbound", "ledger", "money", "once", "outbox", "pay", "webhook"},
 
 	// faces for brokers, of a consumer's side
 	"consume/natsjs": {"consume", "once"},

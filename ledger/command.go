@@ -21,18 +21,22 @@ type Command interface {
 }
 
 // Result is what a command made or changed: a copy of the resource as it is
-// after the command. One of the two is set.
+// after the command. One of them is set.
 type Result struct {
 	Account  *Account
 	Transfer *Transfer
+	Noted    string // id of what is kept elsewhere
 }
 
 // ID is the id of the resource.
 func (r Result) ID() string {
-	if r.Account != nil {
+	switch {
+	case r.Account != nil:
 		return r.Account.ID
+	case r.Transfer != nil:
+		return r.Transfer.ID
 	}
-	return r.Transfer.ID
+	return r.Noted
 }
 
 func accountResult(a *Account) Result {
@@ -96,6 +100,16 @@ type refused struct{ err error }
 
 func (refused) Needs(*Book)                            {}
 func (r refused) Decide(*Book, Moment) (Result, error) { return Result{}, r.err }
+
+// Noted is a command whose work is done already, elsewhere and in such a way that doing it
+// again changes nothing: its key gets its answer, and the ledger stays as it is.
+type Noted struct{ ID string }
+
+// Needs names nothing.
+func (Noted) Needs(*Book) {}
+
+// Decide does nothing.
+func (n Noted) Decide(*Book, Moment) (Result, error) { return Result{Noted: n.ID}, nil }
 
 // OpenAccount opens an account.
 type OpenAccount struct {

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/oncepay/oncepay/access"
+	"github.com/oncepay/oncepay/delivery"
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/store/sqlite"
 )
@@ -149,6 +150,9 @@ func newHouseOn(t testing.TB, on backing, set func(*Config)) *house {
 	cfg := Config{
 		Executor: executor, Store: store, Secret: []byte("a secret of thirty-two bytes, no less"), Payments: till,
 		Log: slog.New(slog.NewTextHandler(h.log, nil)),
+	}
+	if deliveries, ok := on.(WebhookStore); ok {
+		cfg.Webhooks = &Webhooks{Store: deliveries, Secrets: delivery.NewSecrets(cfg.Secret), Wake: func() {}}
 	}
 	if set != nil {
 		set(&cfg)

@@ -26,7 +26,7 @@ type endpoint struct {
 
 // table is every route that there is.
 func (a *API) table() []*route {
-	return []*route{
+	routes := []*route{
 		{path: "/v1/accounts", endpoints: []*endpoint{
 			keyed("POST", openAccount), get((*exchange).listAccounts)}},
 		{path: "/v1/accounts/{id}", endpoints: []*endpoint{
@@ -67,6 +67,24 @@ func (a *API) table() []*route {
 		{path: "/docs/problems/{code}", endpoints: []*endpoint{public((*exchange).showProblem)}},
 		{path: "/{$}", endpoints: []*endpoint{public((*exchange).showHome)}},
 	}
+	if a.webhooks == nil {
+		return routes
+	}
+	return append(routes,
+		&route{path: endpointPath, endpoints: []*endpoint{done((*exchange).createEndpoint), get((*exchange).listEndpoints)}},
+		&route{path: endpointPath + "/{id}", endpoints: []*endpoint{
+			get((*exchange).showEndpoint), put((*exchange).updateEndpoint), {method: http.MethodDelete, serve: (*exchange).deleteEndpoint}}},
+		&route{path: endpointPath + "/{id}/secret", endpoints: []*endpoint{get((*exchange).showSecret), put((*exchange).rotateSecret)}},
+		&route{path: endpointPath + "/{id}/redeliver", endpoints: []*endpoint{done((*exchange).redeliverDead)}},
+		&route{path: endpointPath + "/{id}/deliveries", endpoints: []*endpoint{get((*exchange).listDeliveries)}},
+		&route{path: endpointPath + "/{id}/deliveries/{event}", endpoints: []*endpoint{get((*exchange).showDelivery)}},
+		&route{path: endpointPath + "/{id}/deliveries/{event}/redeliver", endpoints: []*endpoint{done((*exchange).redeliver)}},
+	)
+}
+
+// done is a keyed POST that is done beside the ledger; see deed.
+func done(serve func(*exchange)) *endpoint {
+	return &endpoint{method: http.MethodPost, keyed: true, own: true, serve: serve}
 }
 
 func keyed(method string, op *operation) *endpoint {

@@ -85,6 +85,11 @@ type Config struct {
 	// payment is refused.
 	Payments Payments
 
+	// Webhooks is where tenants want events sent.
+	//
+	// Defaults to none: then there is nothing at /v1/webhook_endpoints.
+	Webhooks *Webhooks
+
 	// DefaultGateway is the gateway of payments that name none.
 	//
 	// Defaults to the only one that there is; if there are more, each payment must
@@ -169,6 +174,7 @@ type API struct {
 	bodies   room // for those that are being read or worked on
 	notices  room // for webhooks
 	payments Payments
+	webhooks *Webhooks
 	gateway  string // the one that is used if none is named; "" is the only one
 
 	ids       requestIDs
@@ -197,7 +203,7 @@ func New(cfg Config) (*API, error) {
 		bodies:  room{size: MaxBodies},
 		notices: room{size: MaxNotices},
 
-		payments: cfg.Payments, gateway: cfg.DefaultGateway,
+		payments: cfg.Payments, webhooks: cfg.Webhooks, gateway: cfg.DefaultGateway,
 	}
 	a.routes = a.table()
 	a.mux = a.register(a.routes)
