@@ -113,7 +113,8 @@ func TestShared(t *testing.T) {
 	})
 }
 
-func TestOutbox(t *testing.T) { contract.TestOutbox(t, fixture(t)) }
+func TestOutbox(t *testing.T)   { contract.TestOutbox(t, fixture(t)) }
+func TestDelivery(t *testing.T) { contract.TestDelivery(t, fixture(t)) }
 func TestSharedOutbox(t *testing.T) {
 	places := apart(t)
 	contract.TestSharedOutbox(t, func(t testing.TB, processes int) (stores []contract.SharedOutbox) {

@@ -19,7 +19,7 @@ func TestOnlyItsOwnSchemaIsOpened(t *testing.T) {
 		want error
 		says string
 	}{
-		{"a later version's", "UPDATE meta SET value = 99 WHERE name = 'schema_version'", postgres.ErrNewer, "version 99, this program knows up to 2"},
+		{"a later version's", "UPDATE meta SET value = 99 WHERE name = 'schema_version'", postgres.ErrNewer, "version 99, this program knows up to 3"},
 		{"an earlier version's", "UPDATE meta SET value = 0 WHERE name = 'schema_version'", postgres.ErrForeign, "oncepay migrate"},
 		{"somebody else's", "COMMENT ON TABLE meta IS NULL", postgres.ErrForeign, "something else"},
 	} {

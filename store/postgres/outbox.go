@@ -63,10 +63,15 @@ func (r *row) placed() (e outbox.Placed) {
 // fenced runs a query on the server whose past this process knows: behind a pooler it may be
 // another one from one query to the next, and the same numbers be those of other events.
 func (s *Store) fenced(ctx context.Context, sql string, args []any, each func(*row)) error {
+	return s.together(ctx, func(b *pgx.Batch) { b.Queue(sql, args...).Query(readInto(each)) })
+}
+
+// together runs statements as one transaction, on the server whose past this process knows.
+func (s *Store) together(ctx context.Context, queue func(*pgx.Batch)) error {
 	var b pgx.Batch
 	b.Queue(begin)
 	b.Queue("SELECT "+fencePast, s.past.args()...)
-	b.Queue(sql, args...).Query(readInto(each))
+	queue(&b)
 	return s.forgot(s.pool.db.SendBatch(ctx, &b).Close())
 }
 
