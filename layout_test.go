@@ -25,10 +25,11 @@ var layout = map[string][]string{
 	"webhook":           {},
 	"once":              {"internal/id", "internal/jcs"},
 	"consume":           {"once"},
-	"ledger":            {"internal/id", "internal/jcs", "internal/outbound", "internal/rows", "money", "outbox"},
+	"ledger":            {"internal/id", "internal/jcs", "internal/rows", "money", "outbox"},
 	"pay":               {"internal/id", "internal/jcs", "internal/rows", "ledger", "money", "once"},
 	"engine":            {"internal/id", "ledger", "once", "outbox", "pay"},
 	"processor":         {"engine", "ledger", "once", "pay"},
+	"delivery":          {"internal/card", "internal/outbound", "outbox", "webhook"},
 	"audit":             {"internal/jcs", "ledger", "money", "once", "outbox", "pay"},
 
 	// edges
@@ -72,11 +73,11 @@ var layout = map[string][]string{
 	"examples/shop":    {"httponce", "once", "store/sqlkeys"},
 	"examples/worker":  {"once", "store/sqlkeys"},
 
-	"cmd/oncepay": {"access", "audit", "bench", "broker/nats", "broker/nats/embedded", "demo", "engine", "gateway", "gateway/sandbox", "internal/card", "internal/id", "internal/jcs", "ledger", "money", "once", "outbox", "pay", "processor", "sim", "store/postgres", "store/sqlite", "web"},
+	"cmd/oncepay": {"access", "audit", "bench", "broker/nats", "broker/nats/embedded", "delivery", "demo", "engine", "gateway", "gateway/sandbox", "internal/card", "internal/id", "internal/jcs", "internal/outbound", "ledger", "money", "once", "outbox", "pay", "processor", "sim", "store/postgres", "store/sqlite", "web"},
 }
 
 // core rooms compile the standard library and nothing else.
-var core = []string{"access", "internal/card", "internal/id", "internal/jcs", "internal/rows", "money", "outbox", "once", "consume", "ledger", "engine", "audit", "webhook", "delivery", "pay", "processor"}
+var core = []string{"access", "internal/card", "internal/id", "internal/jcs", "internal/outbound", "internal/rows", "money", "outbox", "once", "consume", "ledger", "engine", "audit", "webhook", "delivery", "pay", "processor"}
 
 // borrowed is third-party code by the rooms that it may be used in, where those are
 // compiled by strangers: what they import, they import.

@@ -148,6 +148,9 @@ func (d *depot) read(e *delivery.Endpoint) *delivery.Endpoint {
 const long = time.Hour // a lease that no test sees the end of
 
 func endpointAsWritten(d *depot) {
+	any, err := d.AnyEndpoint(d.ctx)
+	d.must(err)
+	d.same("anybody has one", false, any)
 	e := d.endpoint(func(e *delivery.Endpoint) {
 		e.Description, e.Types, e.Disabled, e.Generation = "Bücher \x01 und mehr", []string{"payment.*", "refund.failed"}, delivery.Asked, 3
 	})
@@ -155,6 +158,9 @@ func endpointAsWritten(d *depot) {
 		d.Errorf("it was made at %v, written at %v, %d times", e.CreatedAt, e.UpdatedAt, e.Version)
 	}
 	d.same("the endpoint", e, d.read(e))
+	any, err = d.AnyEndpoint(d.ctx)
+	d.must(err)
+	d.same("anybody has one", true, any)
 	other, err := d.Endpoint(d.ctx, "other", e.ID)
 	if err != nil || other != nil {
 		d.Errorf("another tenant reads %+v, %v", other, err)

@@ -32,6 +32,9 @@ type Store interface {
 	// EnabledEndpoints returns those of the tenants that are enabled.
 	EnabledEndpoints(ctx context.Context, tenants []string) ([]Endpoint, error)
 
+	// AnyEndpoint says whether anybody has an endpoint. It is cheap.
+	AnyEndpoint(ctx context.Context) (bool, error)
+
 	// AddDeliveries makes deliveries that are due now: those that are not there, of endpoints
 	// that are.
 	AddDeliveries(ctx context.Context, all []Delivery) error

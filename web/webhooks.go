@@ -121,6 +121,7 @@ func (x *exchange) createEndpoint() {
 				a := x.failedAnswer(once.ErrMismatch)
 				return "", nil, &a, nil
 			}
+			x.api.webhooks.Wake()
 			return made.ID, appendEndpoint(nil, *made), nil, nil
 		},
 	})

@@ -26,6 +26,7 @@ type config struct {
 	source      string      // what the source of every event begins with
 	nats        nats.Config // URL "" is none, or one inside
 	embedded    string      // where a NATS server inside listens; "" is none
+	webhooks    webhooksConfig
 	drain       time.Duration
 	log         logConfig
 
@@ -36,6 +37,13 @@ type config struct {
 type window struct {
 	length time.Duration
 	once.Window
+}
+
+// webhooksConfig is where webhooks may go.
+type webhooksConfig struct {
+	allow   []netip.Prefix // addresses that are not public, and may be sent to
+	http    bool
+	timeout time.Duration
 }
 
 // limits are the bounds on what comes in.
@@ -69,7 +77,7 @@ func resolve(layers []layer) (config, error) {
 		}
 	}
 	if wrong == nil {
-		wrong = append(wrong, c.checkDev(), c.checkHostile(), c.checkWindow(), c.checkTombstones(), c.checkNATS())
+		wrong = append(wrong, c.checkDev(), c.checkHostile(), c.checkWindow(), c.checkTombstones(), c.checkNATS(), c.checkWebhooks())
 	}
 	return c, errors.Join(wrong...)
 }
@@ -109,6 +117,17 @@ func (c *config) checkNATS() error {
 			shortDuration(c.nats.MaxAge), c.sources["nats.max_age"], shortDuration(c.nats.DedupWindow), c.sources["nats.dedup_window"])
 	}
 	return nil
+}
+
+// maxWebhookTimeout keeps an attempt well within the lease of its delivery.
+const maxWebhookTimeout = 30 * time.Second
+
+func (c *config) checkWebhooks() error {
+	if c.webhooks.timeout <= maxWebhookTimeout {
+		return nil
+	}
+	return fmt.Errorf("webhooks.timeout: %s from %s is longer than %s: an endpoint that takes longer should answer first, and work then",
+		shortDuration(c.webhooks.timeout), c.sources["webhooks.timeout"], shortDuration(maxWebhookTimeout))
 }
 
 func isLoopback(addr string) bool {

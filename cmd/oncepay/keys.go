@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,6 +92,13 @@ func keys() []key {
 			"how long the stream keeps events; older ones can be replayed from the store"),
 		row("nats.replicas", "1", natsReplicas, func(c *config) *int { return &c.nats.Replicas },
 			"on how many servers of a cluster the stream is kept"),
+
+		row("webhooks.allow", "", prefixes, func(c *config) *[]netip.Prefix { return &c.webhooks.allow },
+			"addresses that webhooks may be sent to though they are not public, such as those of your own services; with dev this machine's are, too. All others are refused when they are connected to"),
+		row("webhooks.http", "false", boolean, func(c *config) *bool { return &c.webhooks.http },
+			"take http:// for webhooks, too: what is sent can be read on the way, and who answers may be anybody; with dev it is taken"),
+		row("webhooks.timeout", "15s", duration(time.Second), func(c *config) *time.Duration { return &c.webhooks.timeout },
+			"how long an endpoint may take to answer a webhook; at most 30s"),
 
 		row("drain", "10s", duration(0), func(c *config) *time.Duration { return &c.drain },
 			"how long requests in flight may take after SIGTERM; what is not done by then is recovered at the next start"),

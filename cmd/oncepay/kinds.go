@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -107,6 +108,36 @@ var (
 		},
 	}
 )
+
+// prefixes are networks; one address is one, too.
+var prefixes = kind[[]netip.Prefix]{
+	name: "networks",
+	want: "networks or addresses with commas between them, such as 10.0.0.0/8 or fd00::1",
+	list: true,
+	parse: func(s string) (all []netip.Prefix, ok bool) {
+		for one := range strings.SplitSeq(s, ",") {
+			if one = strings.TrimSpace(one); one == "" {
+				continue
+			}
+			p, err := netip.ParsePrefix(one)
+			if a, bad := netip.ParseAddr(one); bad == nil && a.Zone() == "" {
+				p, err = a.Prefix(a.BitLen())
+			}
+			if err != nil {
+				return nil, false
+			}
+			all = append(all, p.Masked())
+		}
+		return all, true
+	},
+	show: func(all []netip.Prefix) any {
+		var texts []string
+		for _, p := range all {
+			texts = append(texts, p.String())
+		}
+		return texts
+	},
+}
 
 // matching is a text of a form.
 func matching(name, want, form string) kind[string] {

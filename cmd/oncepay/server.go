@@ -35,6 +35,7 @@ type server struct {
 	caution   *caution
 	gateways  *gatewayRow
 	sinks     *sinkRow
+	hooks     *hooks
 	processor *processor.Processor
 	executor  *engine.Executor
 	api       *web.API
@@ -92,8 +93,12 @@ func (s *server) openGateways() (err error) {
 }
 
 func (s *server) openSinks() (err error) {
-	s.sinks, err = openSinks(s.cfg, filepath.Dir(s.at.owned()), s.store, s.log)
-	return err
+	if s.sinks, err = openSinks(s.cfg, filepath.Dir(s.at.owned()), s.store, s.log); err != nil {
+		return err
+	}
+	s.hooks = openHooks(s.cfg, s.store, s.log)
+	s.sinks.relays[hooksName] = s.hooks.relay
+	return nil
 }
 
 func (s *server) openExecutor() error {
@@ -115,7 +120,7 @@ func (s *server) openExecutor() error {
 
 func (s *server) openAPI() (err error) {
 	s.api, err = web.New(web.Config{
-		Executor: s.executor, Store: s.store, Secret: s.store.Secret(), Rules: s.rules, DevKey: s.devKey(), Payments: s.processor,
+		Executor: s.executor, Store: s.store, Secret: s.store.Secret(), Rules: s.rules, DevKey: s.devKey(), Payments: s.processor, Webhooks: s.hooks.face(),
 		Stats: s.stats, Forgot: s.caution.Forgot, Rate: s.cfg.limits.rate, Burst: s.cfg.limits.burst, Log: s.log, Version: readBuild().Version,
 	})
 	if err == nil {
@@ -158,6 +163,7 @@ func (s *server) begin() error {
 	s.keeping.Go(func() { s.caution.watch(ctx) })
 	s.keeping.Go(func() { s.processor.Run(ctx) })
 	s.sinks.start(ctx, s.keeping.Go)
+	s.hooks.start(ctx, s.keeping.Go)
 	s.keeping.Go(func() {
 		s.executor.Keep(ctx, s.store, engine.UpkeepConfig{
 			Tombstones: s.cfg.tombstones, Skew: s.cfg.window.Skew, Uptime: uptime, Log: s.log,
@@ -212,6 +218,9 @@ func (s *server) close(ctx context.Context) (err error) {
 	}
 	if s.sinks != nil {
 		err = errors.Join(err, s.sinks.close())
+	}
+	if s.hooks != nil {
+		s.hooks.close()
 	}
 	return errors.Join(err, s.store.Close())
 }

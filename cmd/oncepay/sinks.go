@@ -59,12 +59,17 @@ func (r *sinkRow) openNATS(cfg config, at string, s outbox.Store, log *slog.Logg
 		return fmt.Errorf("nats.url: %w", err)
 	}
 	r.closers = append(r.closers, func() error { sink.Close(); return nil })
+	r.relays[natsName] = newRelay(cfg, natsName, s, sink, log)
+	return nil
+}
+
+// newRelay makes the relay of a sink.
+func newRelay(cfg config, name string, s outbox.Store, sink outbox.Sink, log *slog.Logger) *outbox.Relay {
 	poll := time.Duration(0) // its default: other processes commit, too, and wake nobody here
 	if placeOf(cfg.store).owned() != "" {
 		poll = idlePoll
 	}
-	r.relays[natsName] = outbox.New(outbox.Config{Name: natsName, Store: s, Sink: sink, Source: cfg.source, Poll: poll, Log: log})
-	return nil
+	return outbox.New(outbox.Config{Name: name, Store: s, Sink: sink, Source: cfg.source, Poll: poll, Log: log})
 }
 
 // idlePoll is how often a relay looks that is woken by every commit: for one that ended
@@ -90,8 +95,10 @@ func (r *sinkRow) wakeAfter(hook func(engine.Phase)) func(engine.Phase) {
 
 // start relays until ctx ends, in goroutines that begin makes.
 func (r *sinkRow) start(ctx context.Context, begin func(func())) {
-	for _, relay := range r.relays {
-		begin(func() { relay.Run(ctx) })
+	for name, relay := range r.relays {
+		if name != hooksName { // it is begun when somebody has an endpoint
+			begin(func() { relay.Run(ctx) })
+		}
 	}
 }
 

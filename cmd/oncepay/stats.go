@@ -22,6 +22,7 @@ func (s *server) stats() (all []web.Stat) {
 	all = append(all, s.caution.stat())
 	all = append(all, s.doubts()...)
 	all = append(all, s.sinkStats()...)
+	all = append(all, s.hooks.stats()...)
 	for name, g := range counted.Gateways {
 		all = append(all, processorStats(name, g)...)
 	}

@@ -59,6 +59,7 @@ type store interface {
 	finder
 	outbox.Store
 	outbox.Books
+	web.WebhookStore
 
 	Secret() []byte   // what keys of fingerprints are derived from
 	Since() time.Time // of its last commit

@@ -164,6 +164,12 @@ func (s *Store) EnabledEndpoints(ctx context.Context, tenants []string) (all []d
 	return all, wrap("webhook endpoints", err)
 }
 
+// AnyEndpoint is [delivery.Store]'s.
+func (s *Store) AnyEndpoint(ctx context.Context) (found bool, err error) {
+	err = s.fenced(ctx, "SELECT 1 FROM webhook_endpoints LIMIT 1", nil, func(*row) { found = true })
+	return found, wrap("whether there are webhook endpoints", err)
+}
+
 // AddDeliveries is [delivery.Store]'s.
 func (s *Store) AddDeliveries(ctx context.Context, all []delivery.Delivery) error {
 	var c columns

@@ -232,6 +232,16 @@ func (p *pool) EnabledEndpoints(ctx context.Context, tenants []string) (all []de
 	return all, wrap("webhook endpoints", err)
 }
 
+// AnyEndpoint is [delivery.Store]'s.
+func (p *pool) AnyEndpoint(ctx context.Context) (found bool, err error) {
+	err = p.read(ctx, func(c *conn) error {
+		n, err := c.integer("SELECT EXISTS (SELECT 1 FROM webhook_endpoints)")
+		found = n != 0
+		return err
+	})
+	return found, wrap("whether there are webhook endpoints", err)
+}
+
 // AddDeliveries is [delivery.Store]'s.
 func (s *Store) AddDeliveries(_ context.Context, all []delivery.Delivery) error {
 	now := time.Now()
