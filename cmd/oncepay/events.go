@@ -188,26 +188,38 @@ moment. The tenant is that of the API key.`,
 	typ := cmd.Flags().String("type", "", "only events of this `type`, such as payment.succeeded")
 	subject := cmd.Flags().String("subject", "", "only events of the resource with this `id`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		o, err := p.operator(flags)
+		o, err := p.tailOperator(flags, *dev)
 		if err != nil {
 			return err
 		}
-		if *dev {
-			o.token = devKey
-		}
-		if o.token == "" {
-			return usagef("--token-file: name a file with an API key; `oncepay apikey create` makes one")
-		}
-		o.client.Timeout = tailTimeout
 		q := url.Values{"limit": {"100"}}
 		for name, value := range map[string]string{"type": *typ, "subject": *subject} {
 			if value != "" {
 				q.Set(name, value)
 			}
 		}
-		return p.tail(cmd.Context(), o, q)
+		return o.follow(cmd.Context(), q, func(_ context.Context, e json.RawMessage) error {
+			_, err := fmt.Fprintf(p.stdout, "%s\n", e)
+			return err
+		})
 	}
 	return cmd
+}
+
+// tailOperator is who follows events.
+func (p *program) tailOperator(flags operatorFlags, dev bool) (*operator, error) {
+	o, err := p.operator(flags)
+	if err != nil {
+		return nil, err
+	}
+	if dev {
+		o.token = devKey
+	}
+	if o.token == "" {
+		return nil, usagef("--token-file: name a file with an API key; `oncepay apikey create` makes one")
+	}
+	o.client.Timeout = tailTimeout
+	return o, nil
 }
 
 const (
@@ -226,9 +238,9 @@ type eventPage struct {
 	Next string            `json:"next_cursor"`
 }
 
-// tail prints events until ctx ends. The first answer must be one; later ones may
-// be late.
-func (p *program) tail(ctx context.Context, o *operator, q url.Values) error {
+// follow tells of events until ctx ends. The first answer must be one; later ones may be
+// late.
+func (o *operator) follow(ctx context.Context, q url.Values, tell func(context.Context, json.RawMessage) error) error {
 	page, err := o.events(ctx, q)
 	if err != nil {
 		return err
@@ -240,7 +252,7 @@ func (p *program) tail(ctx context.Context, o *operator, q url.Values) error {
 		if err == nil {
 			page = next
 			for _, e := range page.Data {
-				if _, err := fmt.Fprintf(p.stdout, "%s\n", e); err != nil {
+				if err := tell(ctx, e); err != nil {
 					return err
 				}
 			}

@@ -23,6 +23,8 @@ func (p *program) commands() []*cobra.Command {
 		demoCommand(p),
 		paymentsCommand(p),
 		eventsCommand(p),
+		listenCommand(p),
+		webhooksCommand(p),
 		sandboxCommand(p),
 		verifyCommand(p),
 		simulateCommand(p),
