@@ -73,7 +73,7 @@ var layout = map[string][]string{
 	"examples/shop":    {"httponce", "once", "store/sqlkeys"},
 	"examples/worker":  {"once", "store/sqlkeys"},
 
-	"cmd/oncepay": {"access", "audit", "bench", "broker/nats", "broker/nats/embedded", "delivery", "demo", "engine", "gateway", "gateway/sandbox", "internal/card", "internal/id", "internal/jcs", "internal/outbound", "ledger", "money", "once", "outbox", "pay", "processor", "sim", "store/postgres", "store/sqlite", "web"},
+	"cmd/oncepay": {"access", "audit", "bench", "broker/nats", "broker/nats/embedded", "delivery", "demo", "engine", "gateway", "gateway/sandbox", "internal/card", "internal/id", "internal/jcs", "internal/outbound", "ledger", "money", "once", "outbox", "pay", "processor", "sim", "store/postgres", "store/sqlite", "web", "webhook"},
 }
 
 // core rooms compile the standard library and nothing else.

@@ -33,10 +33,10 @@ func (r Result) ID() string {
 	switch {
 	case r.Account != nil:
 		return r.Account.ID
-	case r.Transfer != nil:
-		return r.Transfer.ID
+	case r.Noted != "":
+		return r.Noted
 	}
-	return r.Noted
+	return r.Transfer.ID
 }
 
 func accountResult(a *Account) Result {

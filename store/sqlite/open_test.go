@@ -86,7 +86,7 @@ func TestOneOwner(t *testing.T) {
 }
 
 // latest is the schema version of this program.
-const latest = 4
+const latest = 5
 
 func TestNewerStoreIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "once.db")
