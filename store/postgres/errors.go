@@ -72,7 +72,12 @@ type connectError struct {
 	err  error
 }
 
-func (e *connectError) Error() string { return "the server " + e.host + " cannot be reached" + e.why() }
+func (e *connectError) Error() string {
+	if errors.Is(e.err, pgconn.ErrReadOnlyConnection) {
+		return "the server " + e.host + " takes no writes: it is a standby, or default_transaction_read_only is on for this user or database"
+	}
+	return "the server " + e.host + " cannot be reached" + e.why()
+}
 
 func (e *connectError) why() string {
 	var p *pgconn.PgError

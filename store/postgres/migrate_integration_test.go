@@ -71,3 +71,17 @@ func TestErrorsShowNoSecrets(t *testing.T) {
 		}
 	}
 }
+
+// A server that takes no writes is told from one that is away.
+func TestAServerThatTakesNoWrites(t *testing.T) {
+	places := apart(t)
+	url := places.migrated(t)
+	separator := "?"
+	if strings.Contains(url, "?") {
+		separator = "&"
+	}
+	_, err := postgres.Open(t.Context(), postgres.Config{URL: url + separator + "default_transaction_read_only=on", Log: quiet})
+	if err == nil || !strings.Contains(err.Error(), "takes no writes") {
+		t.Errorf("it is opened: %v", err)
+	}
+}
