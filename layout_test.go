@@ -42,6 +42,7 @@ var layout = map[string][]string{
 	"store/pebble":         {"once"},
 	"store/redis":          {"once"},
 	"broker/nats":          {"outbox"},
+	"broker/kafka":         {"outbox"},
 	"broker/nats/embedded": {},
 	"gateway":              {"pay"},
 	"gateway/sandbox":      {"gateway", "internal/id", "internal/jcs", "money", "pay", "webhook"},
@@ -73,7 +74,7 @@ var layout = map[string][]string{
 	"examples/shop":    {"httponce", "once", "store/sqlkeys"},
 	"examples/worker":  {"once", "store/sqlkeys"},
 
-	"cmd/oncepay": {"access", "audit", "bench", "broker/nats", "broker/nats/embedded", "delivery", "demo", "engine", "gateway", "gateway/sandbox", "internal/card", "internal/id", "internal/jcs", "internal/outbound", "ledger", "money", "once", "outbox", "pay", "processor", "sim", "store/postgres", "store/sqlite", "web", "webhook"},
+	"cmd/oncepay": {"access", "audit", "bench", "broker/kafka", "broker/nats", "broker/nats/embedded", "delivery", "demo", "engine", "gateway", "gateway/sandbox", "internal/card", "internal/id", "internal/jcs", "internal/outbound", "ledger", "money", "once", "outbox", "pay", "processor", "sim", "store/postgres", "store/sqlite", "web", "webhook"},
 }
 
 // core rooms compile the standard library and nothing else.

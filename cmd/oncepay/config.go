@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/oncepay/oncepay/broker/kafka"
 	"github.com/oncepay/oncepay/broker/nats"
 	"github.com/oncepay/oncepay/once"
 )
@@ -26,6 +27,8 @@ type config struct {
 	source      string      // what the source of every event begins with
 	nats        nats.Config // URL "" is none, or one inside
 	embedded    string      // where a NATS server inside listens; "" is none
+	kafka       kafka.Config
+	kafkaTLS    bool
 	webhooks    webhooksConfig
 	drain       time.Duration
 	log         logConfig
@@ -77,7 +80,7 @@ func resolve(layers []layer) (config, error) {
 		}
 	}
 	if wrong == nil {
-		wrong = append(wrong, c.checkDev(), c.checkHostile(), c.checkWindow(), c.checkTombstones(), c.checkNATS(), c.checkWebhooks())
+		wrong = append(wrong, c.checkDev(), c.checkHostile(), c.checkWindow(), c.checkTombstones(), c.checkNATS(), c.checkKafka(), c.checkWebhooks())
 	}
 	return c, errors.Join(wrong...)
 }
@@ -115,6 +118,20 @@ func (c *config) checkNATS() error {
 	case c.nats.MaxAge < c.nats.DedupWindow:
 		return fmt.Errorf("nats.max_age: %s from %s is shorter than nats.dedup_window %s from %s, and an id is remembered no longer than its event",
 			shortDuration(c.nats.MaxAge), c.sources["nats.max_age"], shortDuration(c.nats.DedupWindow), c.sources["nats.dedup_window"])
+	}
+	return nil
+}
+
+// checkKafka refuses half a login, and a password that anybody on the way could read.
+func (c *config) checkKafka() error {
+	l := c.kafka.Login
+	switch at := c.sources["kafka.user"]; {
+	case l == kafka.Login{Mechanism: l.Mechanism}: // nobody
+		return nil
+	case l.User == "" || l.PasswordFile == "":
+		return errors.New("kafka.user and kafka.password_file: one of them is given, and a login needs both")
+	case l.Mechanism == kafka.Plain && !c.kafkaTLS:
+		return fmt.Errorf("kafka.user: %q from %s would log in by PLAIN without kafka.tls, and anybody on the way could read the password: say kafka.tls, or have kafka.mechanism be one of SCRAM", l.User, at)
 	}
 	return nil
 }

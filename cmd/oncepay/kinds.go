@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/oncepay/oncepay/access"
+	"github.com/oncepay/oncepay/broker/kafka"
 )
 
 // kind is how values of one sort are read and shown.
@@ -106,6 +107,35 @@ var (
 			n, err := strconv.Atoi(s)
 			return n, err == nil && slices.Contains([]int{1, 3, 5}, n)
 		},
+	}
+)
+
+// Kinds of what is about Kafka.
+var (
+	kafkaBrokers = kind[[]string]{
+		name: "host:port",
+		want: "HOST:PORT of some servers, with commas between them",
+		list: true,
+		parse: func(s string) (all []string, ok bool) {
+			for one := range strings.SplitSeq(s, ",") {
+				if one = strings.TrimSpace(one); one == "" {
+					continue
+				}
+				host, port, err := net.SplitHostPort(one)
+				if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 || host == "" {
+					return nil, false
+				}
+				all = append(all, one)
+			}
+			return all, true
+		},
+		show: func(all []string) any { return strings.Join(all, ",") },
+	}
+	kafkaTopic     = matching("topic", "1 to 249 of A-Z a-z 0-9 . _ -, and neither . nor ..", `^(?:[A-Za-z0-9._-]{3,249}|[A-Za-z0-9_-]{1,2}|\.[A-Za-z0-9_-]|[A-Za-z0-9_-]\.)$`)
+	kafkaMechanism = kind[string]{
+		name:  "mechanism",
+		want:  strings.Join(kafka.Mechanisms, ", "),
+		parse: func(s string) (string, bool) { return s, slices.Contains(kafka.Mechanisms, s) },
 	}
 )
 
@@ -211,13 +241,16 @@ const (
 )
 
 // count is a whole number from least to maxCount.
-func count(least int) kind[int] {
+func count(least int) kind[int] { return countUpTo(least, maxCount) }
+
+// countUpTo is a whole number within bounds.
+func countUpTo(least, most int) kind[int] {
 	return kind[int]{
 		name: "number",
-		want: "a whole number from " + strconv.Itoa(least) + " to " + strconv.Itoa(maxCount),
+		want: "a whole number from " + strconv.Itoa(least) + " to " + strconv.Itoa(most),
 		parse: func(s string) (int, bool) {
 			n, err := strconv.Atoi(s)
-			return n, err == nil && n >= least && n <= maxCount
+			return n, err == nil && n >= least && n <= most
 		},
 	}
 }

@@ -2,20 +2,25 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
 	"time"
 
+	"github.com/oncepay/oncepay/broker/kafka"
 	"github.com/oncepay/oncepay/broker/nats"
 	natsserver "github.com/oncepay/oncepay/broker/nats/embedded"
 	"github.com/oncepay/oncepay/engine"
 	"github.com/oncepay/oncepay/outbox"
 )
 
-// natsName is what the cursor of the NATS sink is kept under.
-const natsName = "nats"
+// What the cursors of brokers are kept under.
+const (
+	natsName  = "nats"
+	kafkaName = "kafka"
+)
 
 // sinkRow are the sinks of a server by their names, and who relays to them.
 type sinkRow struct {
@@ -34,6 +39,9 @@ func openSinks(cfg config, dir string, s outbox.Store, log *slog.Logger) (r *sin
 	}
 	if err == nil && at != "" {
 		err = r.openNATS(cfg, at, s, log)
+	}
+	if err == nil && len(cfg.kafka.Brokers) > 0 {
+		err = r.openKafka(cfg, s, log)
 	}
 	if err != nil {
 		return nil, errors.Join(err, r.close())
@@ -60,6 +68,23 @@ func (r *sinkRow) openNATS(cfg config, at string, s outbox.Store, log *slog.Logg
 	}
 	r.closers = append(r.closers, func() error { sink.Close(); return nil })
 	r.relays[natsName] = newRelay(cfg, natsName, s, sink, log)
+	return nil
+}
+
+func (r *sinkRow) openKafka(cfg config, s outbox.Store, log *slog.Logger) error {
+	c := cfg.kafka
+	if c.Log = log; cfg.kafkaTLS {
+		c.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if c.Login.User == "" {
+		c.Login = kafka.Login{}
+	}
+	sink, err := kafka.Connect(c)
+	if err != nil {
+		return fmt.Errorf("kafka.brokers: %w", err)
+	}
+	r.closers = append(r.closers, func() error { sink.Close(); return nil })
+	r.relays[kafkaName] = newRelay(cfg, kafkaName, s, sink, log)
 	return nil
 }
 
