@@ -58,8 +58,9 @@ var layout = map[string][]string{
 	"web":              {"access", "delivery", "engine", "httponce", "internal/card", "internal/id", "internal/jcs", "internal/outbound", "ledger", "money", "once", "outbox", "pay", "webhook"},
 
 	// faces for brokers, of a consumer's side
-	"consume/natsjs": {"consume", "once"},
-	"consume/kafka":  {"consume", "once"},
+	"consume/natsjs":    {"consume", "once"},
+	"consume/kafka":     {"consume", "once"},
+	"consume/watermill": {"consume", "once"},
 
 	// tests and tools
 	"internal/pgtest": {},
