@@ -51,8 +51,9 @@ const (
 	// a client. Who died has it due again so much later.
 	lease = time.Minute
 
-	// gather is how often it looks at most: answers come together meanwhile.
-	gather = 5 * time.Millisecond
+	// gather is how often it looks for what is due at most, and hearMore how long answers come
+	// together: to write each down would cost a commit.
+	gather, hearMore = 2 * time.Millisecond, time.Millisecond
 
 	// writeTime is how long the store may take for what came of attempts.
 	writeTime = 10 * time.Second
@@ -210,6 +211,7 @@ func (c *Courier) carry(ctx context.Context, w *Work) {
 // costs as much as many.
 func (c *Courier) write() {
 	for d := range c.landed {
+		time.Sleep(hearMore)
 		all := []Done{d}
 		for more := true; more; {
 			select {

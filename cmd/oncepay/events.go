@@ -188,7 +188,7 @@ moment. The tenant is that of the API key.`,
 	typ := cmd.Flags().String("type", "", "only events of this `type`, such as payment.succeeded")
 	subject := cmd.Flags().String("subject", "", "only events of the resource with this `id`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		o, err := p.tailOperator(flags, *dev)
+		o, err := p.apiCaller(flags, *dev)
 		if err != nil {
 			return err
 		}
@@ -206,8 +206,11 @@ moment. The tenant is that of the API key.`,
 	return cmd
 }
 
-// tailOperator is who follows events.
-func (p *program) tailOperator(flags operatorFlags, dev bool) (*operator, error) {
+// apiCaller is who asks the API.
+func (p *program) apiCaller(flags operatorFlags, dev bool) (*operator, error) {
+	if at, err := url.Parse(*flags.at); err != nil || (at.Scheme != "http" && at.Scheme != "https") || at.Host == "" {
+		return nil, usagef("--at: %q is no http or https URL, such as http://127.0.0.1:8080", *flags.at)
+	}
 	o, err := p.operator(flags)
 	if err != nil {
 		return nil, err

@@ -46,7 +46,7 @@ what must arrive make an endpoint with POST /v1/webhook_endpoints.`,
 		if err != nil {
 			return err
 		}
-		o, err := p.tailOperator(flags, *dev)
+		o, err := p.apiCaller(flags, *dev)
 		if err != nil {
 			return err
 		}

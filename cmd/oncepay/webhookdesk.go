@@ -60,7 +60,7 @@ func (p *program) caller(cmd *cobra.Command) func() (*operator, error) {
 		tokenFile: cmd.Flags().String("token-file", "", "`file` with the API key, or - for stdin"),
 	}
 	dev := cmd.Flags().Bool("dev", false, "use the API key sk_dev, of a server that was started with --dev")
-	return func() (*operator, error) { return p.tailOperator(flags, *dev) }
+	return func() (*operator, error) { return p.apiCaller(flags, *dev) }
 }
 
 // webhooksOne is a command that asks one thing, and prints the answer.

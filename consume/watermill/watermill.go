@@ -2,7 +2,7 @@
 // that takes them from.
 //
 //	handle, err := watermill.Handler(consumer, watermill.Config{Horizon: 7 * 24 * time.Hour})
-//	router.AddNoPublisherHandler("points", "payment.succeeded", subscriber, handle)
+//	router.AddConsumerHandler("points", "payment.succeeded", subscriber, handle)
 //
 // # What is promised
 //

@@ -82,7 +82,7 @@ func (h *house) run(c *consume.Consumer, cfg watermill.Config) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	router.AddNoPublisherHandler(c.Name(), "events", h.GoChannel, func(m *message.Message) error {
+	router.AddConsumerHandler(c.Name(), "events", h.GoChannel, func(m *message.Message) error {
 		err := handle(m)
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -196,7 +196,9 @@ func TestItIsHeld(t *testing.T) {
 	op := once.Operation[struct{}]{Engine: h.engine, Name: "slow"}
 	c, err := consume.New(consume.Config{
 		Name: "slow", Tries: consume.Tries{First: time.Hour, Most: time.Hour}, Dead: func(context.Context, consume.Message, error) error { return nil },
-	}, consume.Keyed(&op, func(context.Context, consume.Message, *once.Attempt) error { return once.NothingHappened(errors.New("not yet")) }))
+	}, consume.Keyed(&op, func(context.Context, consume.Message, *once.Attempt) error {
+		return once.NothingHappened(errors.New("not yet"))
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}

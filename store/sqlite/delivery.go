@@ -340,10 +340,13 @@ func (s *Store) Finish(_ context.Context, all []delivery.Done) error {
 		}
 		return nil
 	})
-	for _, d := range all { // also after an error: it is due again then
+	if err != nil { // they are due again when their lease is over: not at once, or a full disk would have them sent without end
+		return err
+	}
+	for _, d := range all {
 		s.couriers.letGo(d.Endpoint, d.Event)
 	}
-	return err
+	return nil
 }
 
 func (w *writer) finish(d delivery.Done, now time.Time) error {
