@@ -1,6 +1,7 @@
 package outbound_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -306,7 +307,12 @@ func TestHostileAnswers(t *testing.T) {
 					if err != nil {
 						return
 					}
-					go answer.serve(c)
+					go func() { // an answer that comes before its request is none
+						if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+							io.Copy(io.Discard, r.Body)
+							answer.serve(c)
+						}
+					}()
 				}
 			}()
 			const timeout = 300 * time.Millisecond
