@@ -82,17 +82,18 @@ func (e *Executor) Keep(ctx context.Context, store Upkeep, cfg UpkeepConfig) {
 	trust := watchClock(cfg)
 	e.trust.Store(trust)
 	trust.compare(e.Now(), time.Now(), cfg.Log)
+	whole := context.WithoutCancel(ctx) // counts that were taken are in nobody's memory any more
 	swept := time.Now()
 	ticker := time.NewTicker(upkeepPeriod)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			e.countReplays(context.WithoutCancel(ctx), store, cfg.Log)
+			e.countReplays(whole, store, cfg.Log)
 			return
 		case <-ticker.C:
 		}
-		e.countReplays(ctx, store, cfg.Log)
+		e.countReplays(whole, store, cfg.Log)
 		if trust.lost(cfg.Log) {
 			continue
 		}
@@ -119,7 +120,9 @@ func (e *Executor) expireSome(ctx context.Context, store Upkeep, log *slog.Logge
 	// set back to what is right.
 	due, err := store.DueHolds(ctx, time.Now().UTC(), dueLimit)
 	if err != nil {
-		log.Warn("holds that are due could not be read; they are expired later", "err", err)
+		if ctx.Err() == nil {
+			log.Warn("holds that are due could not be read; they are expired later", "err", err)
+		}
 		return false
 	}
 	jobs := make([]*Job, len(due))
@@ -163,6 +166,9 @@ func (e *Executor) sweep(ctx context.Context, store Upkeep, now time.Time, cfg U
 	for more := true; more && ctx.Err() == nil; {
 		var err error
 		if more, err = store.Sweep(ctx, now, now.Add(-cfg.Tombstones)); err != nil {
+			if ctx.Err() != nil {
+				return
+			}
 			cfg.Log.Warn("keys that are over could not be dropped; they are dropped later", "err", err)
 			return
 		}

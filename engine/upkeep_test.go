@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -155,6 +156,48 @@ func TestReplaysOfTheLastSecondAreCountedAtTheEnd(t *testing.T) {
 	if got := known(t, m, "k").Replays; got != 1 {
 		t.Errorf("counted %d replays, want 1", got)
 	}
+}
+
+// ending is a store that the process is told to end at, whatever is asked of it; like any other, it
+// does nothing for whoever does not want it any more.
+type ending struct {
+	*engine.Memory
+	stop func()
+}
+
+func (s *ending) CountReplays(ctx context.Context, counts map[once.Key]int64) error {
+	s.stop()
+	return cmp.Or(ctx.Err(), s.Memory.CountReplays(ctx, counts))
+}
+
+func (s *ending) DueHolds(ctx context.Context, now time.Time, limit int) ([]ledger.Ref, error) {
+	return nil, ctx.Err()
+}
+
+func (s *ending) Sweep(ctx context.Context, _, _ time.Time) (bool, error) { return false, ctx.Err() }
+
+// What is being counted when the process is told to end is counted, and what is not done then is no
+// failure.
+func TestUpkeepEndsInPeace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newBank(t)
+		e := engine.New(m, engine.Config{Render: render})
+		var log strings.Builder
+		ctx, stop := context.WithCancel(context.Background())
+		for range 3 {
+			e.Do(context.Background(), transferOne("k", 1))
+		}
+		e.Keep(ctx, &ending{m, stop}, engine.UpkeepConfig{Tombstones: tombstones, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		if err := e.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if got := known(t, m, "k").Replays; got != 2 {
+			t.Errorf("2 replays are counted as %d", got)
+		}
+		if log.Len() != 0 {
+			t.Errorf("it says\n%s", &log)
+		}
+	})
 }
 
 func known(t *testing.T, m *engine.Memory, key string) once.Record {

@@ -139,7 +139,7 @@ func TestCommandsSayWhatIsWrongWithADatabase(t *testing.T) {
 		"no such schema":           {withPassword(pg.URL("empty"), "postgres") + "&search_path=nowhere", "none of the schemas of the search_path is there", exitBad, nil},
 		"no store":                 {withPassword(pg.URL("empty"), "postgres"), "run `oncepay migrate` to make one", exitBad, makes},
 		"somebody else's table":    {withPassword(pg.URL("strange"), "postgres"), "its table meta is something else", exitBad, nil},
-		"a store from the future":  {withPassword(pg.URL("newer"), "postgres"), "it has schema version 99, this program knows up to 2; run a later program", exitBad, nil},
+		"a store from the future":  {withPassword(pg.URL("newer"), "postgres"), "it has schema version 99, this program knows up to 3; run a later program", exitBad, nil},
 		"who may not make a store": {withPassword(pg.URL("empty"), "reader"), "may not be used", exitBad, others},
 		"a history that is kept":   {withPassword(pg.URL("mute"), "reader"), "GRANT EXECUTE ON FUNCTION pg_control_system() TO it", exitBad, others},
 		"an option that is none":   {withPassword(pg.URL("empty"), "postgres") + "&pool_max_conns=many", "the URL of the store is not one of PostgreSQL", exitBad, nil},
