@@ -33,8 +33,9 @@ var layout = map[string][]string{
 	"audit":             {"internal/jcs", "ledger", "money", "once", "outbox", "pay"},
 
 	// edges
-	"store/sqlite":         {"access", "audit", "delivery", "engine", "internal/id", "ledger", "money", "once", "outbox", "pay"},
-	"store/postgres":       {"access", "audit", "delivery", "engine", "internal/id", "ledger", "money", "once", "outbox", "pay"},
+	"internal/paging":      {"engine"},
+	"store/sqlite":         {"access", "audit", "delivery", "engine", "internal/id", "internal/paging", "ledger", "money", "once", "outbox", "pay"},
+	"store/postgres":       {"access", "audit", "delivery", "engine", "internal/id", "internal/paging", "ledger", "money", "once", "outbox", "pay"},
 	"store/sqlkeys":        {"once"},
 	"internal/pgrows":      {"once"},
 	"store/pgkeys":         {"internal/pgrows", "once"},

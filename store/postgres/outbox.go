@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/paging"
 	"github.com/oncepay/oncepay/outbox"
 )
 
@@ -154,11 +155,11 @@ func (p *pool) PlaceAt(ctx context.Context, t time.Time) (outbox.Position, error
 // and where to go on. An empty cursor is the end of what is known now. It fails with
 // ErrBadCursor.
 func (s *Store) EventsSince(ctx context.Context, tenant string, f engine.EventFilter, cursor string, limit int) (l engine.List[outbox.Event], err error) {
-	name, last := list{"events since", tenant, f.Subject, f.Type}, int64(endOfTime)
+	name, last := paging.List{"events since", tenant, f.Subject, f.Type}, int64(endOfTime)
 	if cursor != "" {
-		place, err := s.cursors.read(name, cursor)
+		place, err := s.cursors.Read(name, cursor)
 		if err == nil {
-			last, err = readNumber(place)
+			last, err = paging.ReadNumber(place)
 		}
 		if err != nil {
 			return l, listError(name, err)
@@ -178,7 +179,7 @@ func (s *Store) EventsSince(ctx context.Context, tenant string, f engine.EventFi
 			next = int64(e.Position)
 		}
 	})
-	l.Next = s.cursors.write(name, number(next))
+	l.Next = s.cursors.Write(name, paging.Number(next))
 	if err != nil {
 		return engine.List[outbox.Event]{}, listError(name, err)
 	}

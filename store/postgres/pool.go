@@ -10,13 +10,14 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/paging"
 )
 
 // pool is connections that read for requests, each read as of its own moment. Its methods
 // are safe for concurrent use.
 type pool struct {
 	db      *pgxpool.Pool
-	cursors cursors
+	cursors paging.Cursors
 }
 
 // openPool connects. That the store is one this program can read is seen to elsewhere.
@@ -40,7 +41,7 @@ func (p *pool) recall(ctx context.Context) (secret []byte, err error) {
 	if len(secret) != 32 {
 		return nil, fmt.Errorf("%w: it has no secret", ErrForeign)
 	}
-	p.cursors = newCursors(secret)
+	p.cursors = paging.New(secret)
 	return secret, nil
 }
 
@@ -77,7 +78,7 @@ const scanLimit = 5000
 // ask is a page of a list that is asked for. match narrows the rows further. read reads up
 // to so many rows, newest first, from a place on, "" at first.
 type asked[T any] struct {
-	list  list
+	list  paging.List
 	page  engine.Page
 	match func(T) bool
 	read  func(ctx context.Context, place string, n int) ([]found[T], error)
@@ -87,7 +88,7 @@ type asked[T any] struct {
 func readPage[T any](ctx context.Context, p *pool, a asked[T]) (l engine.List[T], err error) {
 	place := ""
 	if a.page.Cursor != "" {
-		if place, err = p.cursors.read(a.list, a.page.Cursor); err != nil {
+		if place, err = p.cursors.Read(a.list, a.page.Cursor); err != nil {
 			return l, listError(a.list, err)
 		}
 	}
@@ -97,12 +98,12 @@ func readPage[T any](ctx context.Context, p *pool, a asked[T]) (l engine.List[T]
 	}
 	l.Items = items
 	if next != "" {
-		l.Next = p.cursors.write(a.list, next)
+		l.Next = p.cursors.Write(a.list, next)
 	}
 	return l, nil
 }
 
-func listError(l list, err error) error {
+func listError(l paging.List, err error) error {
 	return fmt.Errorf("postgres: list %s: %w", l[0], hide(err))
 }
 

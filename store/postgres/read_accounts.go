@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/paging"
 	"github.com/oncepay/oncepay/ledger"
 )
 
@@ -68,20 +69,20 @@ const listAccounts = "SELECT " + accountColumns + ` FROM accounts a JOIN balance
 // Accounts lists the accounts of a tenant, newest first; of those that were opened in one
 // commit, the later one first. It fails with ErrBadCursor.
 func (p *pool) Accounts(ctx context.Context, tenant string, page engine.Page) (engine.List[*ledger.Account], error) {
-	a := asked[*ledger.Account]{list: list{"accounts", tenant}, page: page}
+	a := asked[*ledger.Account]{list: paging.List{"accounts", tenant}, page: page}
 	a.read = func(ctx context.Context, place string, n int) (rows []found[*ledger.Account], err error) {
 		from, num := upTo(page.Before), int64(0) // none is at the bound itself
 		if page.Before.IsZero() {
 			num = endOfTime
 		}
 		if place != "" {
-			if from, num, err = readNumbers(place); err != nil {
+			if from, num, err = paging.ReadNumbers(place); err != nil {
 				return nil, err
 			}
 		}
 		err = p.query(ctx, listAccounts, []any{writeText(tenant), from, num, micros(page.After), n}, func(r *row) {
 			a := r.numbered()
-			rows = append(rows, found[*ledger.Account]{a.Account, a.CreatedAt, number(micros(a.CreatedAt)) + number(a.num)})
+			rows = append(rows, found[*ledger.Account]{a.Account, a.CreatedAt, paging.Number(micros(a.CreatedAt)) + paging.Number(a.num)})
 		})
 		return rows, err
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/oncepay/oncepay/delivery"
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/paging"
 )
 
 const (
@@ -23,7 +24,7 @@ const (
 // ErrBadCursor.
 func (p *pool) WebhookEndpoints(ctx context.Context, tenant string, page engine.Page) (engine.List[delivery.Endpoint], error) {
 	return readPage(ctx, p, asked[delivery.Endpoint]{
-		list: list{"webhook endpoints", tenant}, page: page,
+		list: paging.List{"webhook endpoints", tenant}, page: page,
 		read: func(ctx context.Context, place string, n int) (rows []found[delivery.Endpoint], err error) {
 			err = p.query(ctx, listEndpoints, []any{writeText(tenant), place, n}, func(r *row) {
 				e := r.endpoint()
@@ -38,7 +39,7 @@ func (p *pool) WebhookEndpoints(ctx context.Context, tenant string, page engine.
 // their events, newest first. It fails with ErrBadCursor.
 func (p *pool) Deliveries(ctx context.Context, tenant, endpoint string, status delivery.Status, page engine.Page) (engine.List[delivery.Delivery], error) {
 	return readPage(ctx, p, asked[delivery.Delivery]{
-		list: list{"deliveries", tenant, endpoint, status.String()}, page: page,
+		list: paging.List{"deliveries", tenant, endpoint, status.String()}, page: page,
 		read: func(ctx context.Context, place string, n int) (rows []found[delivery.Delivery], err error) {
 			sql, args := listDeliveries, []any{writeText(endpoint), writeText(tenant), place, n}
 			if status != 0 {

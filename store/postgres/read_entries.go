@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/paging"
 	"github.com/oncepay/oncepay/ledger"
 )
 
 // Entries lists the entries of an account, newest first: in the order of their ordinals. It
 // fails with ErrBadCursor. A page costs about its length, wherever it is in the list.
 func (p *pool) Entries(ctx context.Context, ref ledger.Ref, page engine.Page) (engine.List[ledger.Entry], error) {
-	a := asked[ledger.Entry]{list: list{"entries", ref.Tenant, ref.ID}, page: page}
+	a := asked[ledger.Entry]{list: paging.List{"entries", ref.Tenant, ref.ID}, page: page}
 	a.read = p.statement(ref, page)
 	return readPage(ctx, p, a)
 }
@@ -30,7 +31,7 @@ func (p *pool) statement(ref ledger.Ref, page engine.Page) func(context.Context,
 		seq := a.LastEntry
 		switch {
 		case place != "":
-			seq, err = readNumber(place)
+			seq, err = paging.ReadNumber(place)
 		case !page.Before.IsZero():
 			seq, err = p.entriesFrom(ctx, a.num, seq, page.Before)
 		}
@@ -42,7 +43,7 @@ func (p *pool) statement(ref ledger.Ref, page engine.Page) func(context.Context,
 			if !page.After.IsZero() && !e.At.After(page.After) {
 				break
 			}
-			rows = append(rows, found[ledger.Entry]{e, e.At, number(e.Prev)})
+			rows = append(rows, found[ledger.Entry]{e, e.At, paging.Number(e.Prev)})
 		}
 		return rows, err
 	}

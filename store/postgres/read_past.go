@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/paging"
 	"github.com/oncepay/oncepay/once"
 	"github.com/oncepay/oncepay/outbox"
 	"github.com/oncepay/oncepay/pay"
@@ -44,7 +45,7 @@ const (
 // A page of one type passes over the events of others: after 5,000 of them it ends early.
 func (p *pool) Events(ctx context.Context, tenant string, f engine.EventFilter, page engine.Page) (engine.List[outbox.Event], error) {
 	a := asked[outbox.Event]{
-		list: list{"events", tenant, f.Subject, f.Type}, page: page,
+		list: paging.List{"events", tenant, f.Subject, f.Type}, page: page,
 		match: func(e outbox.Event) bool { return f.Type == "" || e.Type == f.Type },
 	}
 	a.read = func(ctx context.Context, place string, n int) (rows []found[outbox.Event], err error) {
@@ -53,7 +54,7 @@ func (p *pool) Events(ctx context.Context, tenant string, f engine.EventFilter, 
 			seq = endOfTime
 		}
 		if place != "" {
-			if at, seq, err = readNumbers(place); err != nil {
+			if at, seq, err = paging.ReadNumbers(place); err != nil {
 				return nil, err
 			}
 		}
@@ -69,7 +70,7 @@ func (p *pool) Events(ctx context.Context, tenant string, f engine.EventFilter, 
 			seq, data := r.int(), []byte(r.text())
 			e := r.event()
 			e.Data = data
-			rows = append(rows, found[outbox.Event]{e, e.At, number(micros(e.At)) + number(seq)})
+			rows = append(rows, found[outbox.Event]{e, e.At, paging.Number(micros(e.At)) + paging.Number(seq)})
 		})
 		return rows, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/paging"
 	"github.com/oncepay/oncepay/pay"
 )
 
@@ -68,7 +69,7 @@ func (p *pool) PaymentOf(ctx context.Context, operation pay.Ref) (*pay.Payment, 
 // of that it ends early.
 func (p *pool) Payments(ctx context.Context, tenant string, f engine.PaymentFilter, page engine.Page) (engine.List[*pay.Payment], error) {
 	a := asked[*pay.Payment]{
-		list: list{"payments", tenant, f.Reference, fmt.Sprint(uint8(f.Status)), doubtName(f.InDoubt)}, page: page,
+		list: paging.List{"payments", tenant, f.Reference, fmt.Sprint(uint8(f.Status)), doubtName(f.InDoubt)}, page: page,
 		match: func(x *pay.Payment) bool {
 			return (f.Status == 0 || f.Status == x.Status) && (f.InDoubt == nil || *f.InDoubt == x.InDoubt)
 		},
@@ -155,7 +156,7 @@ func (p *pool) CountDoubts(ctx context.Context, most int) (engine.Doubts, error)
 // ErrBadCursor.
 func (p *pool) Doubtful(ctx context.Context, page engine.Page) (engine.List[*pay.Payment], error) {
 	a := asked[*pay.Payment]{
-		list: list{"payments in doubt"}, page: page,
+		list: paging.List{"payments in doubt"}, page: page,
 		match: func(x *pay.Payment) bool { return x.InDoubt },
 		read: func(ctx context.Context, place string, n int) ([]found[*pay.Payment], error) {
 			id, tenant, _ := strings.Cut(cmp.Or(place, aboveAllIDs), "\x00")

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/paging"
 	"github.com/oncepay/oncepay/ledger"
 )
 
@@ -34,7 +35,7 @@ func (p *pool) Transfer(ctx context.Context, ref ledger.Ref) (*ledger.Transfer, 
 // and one of a reference within an account over that reference's other transfers: after
 // 5,000 of them it ends early.
 func (p *pool) Transfers(ctx context.Context, tenant string, f engine.TransferFilter, page engine.Page) (engine.List[*ledger.Transfer], error) {
-	a := asked[*ledger.Transfer]{list: list{"transfers", tenant, f.Account, f.Reference}, page: page}
+	a := asked[*ledger.Transfer]{list: paging.List{"transfers", tenant, f.Account, f.Reference}, page: page}
 	switch {
 	case f.Account != "" && f.Reference == "":
 		a.read, a.match = p.transfersOf(ledger.Ref{Tenant: tenant, ID: f.Account}, page), func(t *ledger.Transfer) bool { return t != nil }

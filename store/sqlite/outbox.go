@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/paging"
 	"github.com/oncepay/oncepay/outbox"
 )
 
@@ -200,25 +201,25 @@ func (p *pool) PlaceAt(ctx context.Context, t time.Time) (at outbox.Position, er
 // and where to go on. An empty cursor is the end of what there is now. It fails with
 // ErrBadCursor.
 func (p *pool) EventsSince(ctx context.Context, tenant string, f engine.EventFilter, cursor string, limit int) (l engine.List[outbox.Event], err error) {
-	name := list{"events since", tenant, f.Subject, f.Type}
+	name := paging.List{"events since", tenant, f.Subject, f.Type}
 	err = p.read(ctx, func(c *conn) error {
 		last, err := c.integer("SELECT max(seq) FROM events")
 		if err != nil {
 			return err
 		}
 		if cursor != "" {
-			place, err := p.cursors.read(name, cursor)
+			place, err := p.cursors.Read(name, cursor)
 			if err != nil {
 				return err
 			}
-			if last, err = readNumber(place); err != nil {
+			if last, err = paging.ReadNumber(place); err != nil {
 				return err
 			}
 			if l.Items, last, err = c.eventsSince(tenant, f, last, limit); err != nil {
 				return err
 			}
 		}
-		l.Next = p.cursors.write(name, number(last))
+		l.Next = p.cursors.Write(name, paging.Number(last))
 		return nil
 	})
 	return l, wrap("what happened since", err)

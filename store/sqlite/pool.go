@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+
+	"github.com/oncepay/oncepay/internal/paging"
 )
 
 // pool is connections that read, each read as of the last commit before it
@@ -11,7 +13,7 @@ import (
 type pool struct {
 	path    string
 	cache   int // bytes of each connection
-	cursors cursors
+	cursors paging.Cursors
 
 	idle   chan *conn // nil: not opened yet
 	closed chan struct{}
@@ -24,7 +26,7 @@ const readers = 3
 
 func newPool(path string, cacheBytes int, secret []byte) *pool {
 	r := &pool{
-		path: path, cache: cacheBytes / readers, cursors: newCursors(secret),
+		path: path, cache: cacheBytes / readers, cursors: paging.New(secret),
 		idle: make(chan *conn, readers), closed: make(chan struct{}),
 	}
 	for range readers {

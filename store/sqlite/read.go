@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/paging"
 )
 
 // A rows yields the rows of a list, newest first, and false after the last.
@@ -25,7 +26,7 @@ const scanLimit = 5000
 
 // ask is a page of a list that is asked for. match narrows the rows further.
 type ask[T any] struct {
-	list  list
+	list  paging.List
 	page  engine.Page
 	match func(T) bool
 }
@@ -34,7 +35,7 @@ type ask[T any] struct {
 func readPage[T any](ctx context.Context, p *pool, a ask[T], start func(c *conn, place string) (rows[T], error)) (l engine.List[T], err error) {
 	place := ""
 	if a.page.Cursor != "" {
-		if place, err = p.cursors.read(a.list, a.page.Cursor); err != nil {
+		if place, err = p.cursors.Read(a.list, a.page.Cursor); err != nil {
 			return l, err
 		}
 	}
@@ -51,7 +52,7 @@ func readPage[T any](ctx context.Context, p *pool, a ask[T], start func(c *conn,
 		return engine.List[T]{}, fmt.Errorf("sqlite: list %s: %w", a.list[0], err)
 	}
 	if next != "" {
-		l.Next = p.cursors.write(a.list, next)
+		l.Next = p.cursors.Write(a.list, next)
 	}
 	return l, nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/paging"
 	"github.com/oncepay/oncepay/ledger"
 )
 
@@ -55,12 +56,12 @@ func (c *conn) balanceAt(num int64, a *ledger.Account, at time.Time) (ledger.Bal
 // Accounts lists the accounts of a tenant, newest first; of those that were
 // opened in one commit, the later one first. It fails with ErrBadCursor.
 func (p *pool) Accounts(ctx context.Context, tenant string, page engine.Page) (engine.List[*ledger.Account], error) {
-	a := ask[*ledger.Account]{list: list{"accounts", tenant}, page: page}
+	a := ask[*ledger.Account]{list: paging.List{"accounts", tenant}, page: page}
 	return readPage(ctx, p, a, func(c *conn, place string) (rows[*ledger.Account], error) {
 		from, num := upTo(page.Before), int64(noLimit)
 		if place != "" {
 			var err error
-			if from, num, err = readNumbers(place); err != nil {
+			if from, num, err = paging.ReadNumbers(place); err != nil {
 				return nil, err
 			}
 		}
@@ -91,7 +92,7 @@ func (c *conn) accounts(tenant string, from, num, down int64) (rows[*ledger.Acco
 		if num, r.item, err = q.account(); err != nil {
 			return r, false, err
 		}
-		r.at, r.after = r.item.CreatedAt, number(micros(r.item.CreatedAt))+number(num)
+		r.at, r.after = r.item.CreatedAt, paging.Number(micros(r.item.CreatedAt))+paging.Number(num)
 		return r, true, nil
 	}, nil
 }

@@ -6,12 +6,13 @@ import (
 
 	"github.com/oncepay/oncepay/delivery"
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/paging"
 )
 
 // WebhookEndpoints lists the webhook endpoints of a tenant, newest first. It fails with
 // ErrBadCursor.
 func (p *pool) WebhookEndpoints(ctx context.Context, tenant string, page engine.Page) (engine.List[delivery.Endpoint], error) {
-	a := ask[delivery.Endpoint]{list: list{"webhook endpoints", tenant}, page: page}
+	a := ask[delivery.Endpoint]{list: paging.List{"webhook endpoints", tenant}, page: page}
 	return readPage(ctx, p, a, func(c *conn, place string) (rows[delivery.Endpoint], error) {
 		q, err := c.stmt(selectEndpoints)
 		if err != nil {
@@ -41,7 +42,7 @@ const (
 // Deliveries lists the deliveries to an endpoint, those of one status if one is named, by
 // their events, newest first. It fails with ErrBadCursor.
 func (p *pool) Deliveries(ctx context.Context, tenant, endpoint string, status delivery.Status, page engine.Page) (engine.List[delivery.Delivery], error) {
-	a := ask[delivery.Delivery]{list: list{"deliveries", tenant, endpoint, status.String()}, page: page}
+	a := ask[delivery.Delivery]{list: paging.List{"deliveries", tenant, endpoint, status.String()}, page: page}
 	return readPage(ctx, p, a, func(c *conn, place string) (rows[delivery.Delivery], error) {
 		sql := listDeliveries
 		if status != 0 {

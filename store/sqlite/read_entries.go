@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/paging"
 	"github.com/oncepay/oncepay/ledger"
 )
 
 // Entries lists the entries of an account, newest first. It fails with
 // ErrBadCursor. A page costs about its length, wherever it is in the list.
 func (p *pool) Entries(ctx context.Context, ref ledger.Ref, page engine.Page) (engine.List[ledger.Entry], error) {
-	a := ask[ledger.Entry]{list: list{"entries", ref.Tenant, ref.ID}, page: page}
+	a := ask[ledger.Entry]{list: paging.List{"entries", ref.Tenant, ref.ID}, page: page}
 	return readPage(ctx, p, a, func(c *conn, place string) (rows[ledger.Entry], error) {
 		return c.statement(ref, page, place)
 	})
@@ -28,7 +29,7 @@ func (c *conn) statement(ref ledger.Ref, page engine.Page, place string) (rows[l
 	seq := a.LastEntry
 	switch {
 	case place != "":
-		seq, err = readNumber(place)
+		seq, err = paging.ReadNumber(place)
 	case !page.Before.IsZero():
 		seq, err = c.entriesFrom(num, seq, page.Before)
 	}
@@ -87,7 +88,7 @@ func (c *conn) entries(num int64, a *ledger.Account, seq int64) rows[ledger.Entr
 		}
 		e.Account, e.Currency = a.Ref, a.Currency
 		seq = e.Prev
-		return found[ledger.Entry]{item: e, at: e.At, after: number(e.Prev)}, true, nil
+		return found[ledger.Entry]{item: e, at: e.At, after: paging.Number(e.Prev)}, true, nil
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/paging"
 	"github.com/oncepay/oncepay/outbox"
 )
 
@@ -14,7 +15,7 @@ import (
 // ends early.
 func (p *pool) Events(ctx context.Context, tenant string, f engine.EventFilter, page engine.Page) (engine.List[outbox.Event], error) {
 	a := ask[outbox.Event]{
-		list: list{"events", tenant, f.Subject, f.Type}, page: page,
+		list: paging.List{"events", tenant, f.Subject, f.Type}, page: page,
 		match: func(e outbox.Event) bool { return f.Type == "" || e.Type == f.Type },
 	}
 	return readPage(ctx, p, a, func(c *conn, place string) (rows[outbox.Event], error) {
@@ -23,7 +24,7 @@ func (p *pool) Events(ctx context.Context, tenant string, f engine.EventFilter, 
 			return nil, err
 		}
 		if place != "" {
-			if below, err = readNumber(place); err != nil {
+			if below, err = paging.ReadNumber(place); err != nil {
 				return nil, err
 			}
 		}
@@ -55,7 +56,7 @@ func (c *conn) events(tenant, subject string, below int64, after time.Time) (row
 		}
 		r.item = q.columnEvent()
 		r.item.Data = q.columnBytes(6)
-		r.at, r.after = r.item.At, number(q.columnInt(0))
+		r.at, r.after = r.item.At, paging.Number(q.columnInt(0))
 		return r, true, nil
 	}), nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/paging"
 	"github.com/oncepay/oncepay/pay"
 )
 
@@ -47,7 +48,7 @@ func loadPaymentOf(c *conn, operation pay.Ref) (*pay.Payment, error) {
 // after 5,000 payments of that it ends early.
 func (p *pool) Payments(ctx context.Context, tenant string, f engine.PaymentFilter, page engine.Page) (engine.List[*pay.Payment], error) {
 	a := ask[*pay.Payment]{
-		list: list{"payments", tenant, f.Reference, fmt.Sprint(uint8(f.Status)), doubtName(f.InDoubt)}, page: page,
+		list: paging.List{"payments", tenant, f.Reference, fmt.Sprint(uint8(f.Status)), doubtName(f.InDoubt)}, page: page,
 		match: func(x *pay.Payment) bool {
 			return (f.Status == 0 || f.Status == x.Status) && (f.InDoubt == nil || *f.InDoubt == x.InDoubt)
 		},
@@ -149,7 +150,7 @@ const listDoubtful = "SELECT " + paymentColumns + ` FROM payments
 // Doubtful lists the payments of all tenants that are in doubt, newest first. It
 // fails with ErrBadCursor.
 func (p *pool) Doubtful(ctx context.Context, page engine.Page) (engine.List[*pay.Payment], error) {
-	a := ask[*pay.Payment]{list: list{"payments in doubt"}, page: page}
+	a := ask[*pay.Payment]{list: paging.List{"payments in doubt"}, page: page}
 	return readPage(ctx, p, a, func(c *conn, place string) (rows[*pay.Payment], error) {
 		id, tenant, _ := strings.Cut(cmp.Or(place, aboveAllIDs), "\x00")
 		q, err := c.stmt(listDoubtful)

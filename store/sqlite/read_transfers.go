@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/oncepay/oncepay/engine"
+	"github.com/oncepay/oncepay/internal/paging"
 	"github.com/oncepay/oncepay/ledger"
 )
 
@@ -23,7 +24,7 @@ func (p *pool) Transfer(ctx context.Context, ref ledger.Ref) (t *ledger.Transfer
 // released a hold, and one of a reference within an account over that
 // reference's other transfers: after 5,000 of them it ends early.
 func (p *pool) Transfers(ctx context.Context, tenant string, f engine.TransferFilter, page engine.Page) (engine.List[*ledger.Transfer], error) {
-	a := ask[*ledger.Transfer]{list: list{"transfers", tenant, f.Account, f.Reference}, page: page}
+	a := ask[*ledger.Transfer]{list: paging.List{"transfers", tenant, f.Account, f.Reference}, page: page}
 	switch {
 	case f.Reference != "":
 		a.match = func(t *ledger.Transfer) bool { return f.Account == "" || t.From == f.Account || t.To == f.Account }
