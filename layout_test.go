@@ -15,6 +15,7 @@ const module = "github.com/oncepay/oncepay/"
 var layout = map[string][]string{
 	// core: the standard library and each other
 	"internal/card":     {},
+	"internal/fair":     {},
 	"internal/id":       {},
 	"internal/jcs":      {},
 	"internal/rows":     {},
@@ -27,8 +28,8 @@ var layout = map[string][]string{
 	"consume":           {"once"},
 	"ledger":            {"internal/id", "internal/jcs", "internal/rows", "money", "outbox"},
 	"pay":               {"internal/id", "internal/jcs", "internal/rows", "ledger", "money", "once"},
-	"engine":            {"internal/id", "ledger", "once", "outbox", "pay"},
-	"processor":         {"engine", "ledger", "once", "pay"},
+	"engine":            {"internal/fair", "internal/id", "ledger", "once", "outbox", "pay"},
+	"processor":         {"engine", "internal/fair", "ledger", "once", "pay"},
 	"delivery":          {"internal/card", "internal/outbound", "outbox", "webhook"},
 	"audit":             {"internal/jcs", "ledger", "money", "once", "outbox", "pay"},
 
@@ -80,7 +81,7 @@ var layout = map[string][]string{
 }
 
 // core rooms compile the standard library and nothing else.
-var core = []string{"access", "internal/card", "internal/id", "internal/jcs", "internal/outbound", "internal/rows", "money", "outbox", "once", "consume", "ledger", "engine", "audit", "webhook", "delivery", "pay", "processor"}
+var core = []string{"access", "internal/card", "internal/fair", "internal/id", "internal/jcs", "internal/outbound", "internal/rows", "money", "outbox", "once", "consume", "ledger", "engine", "audit", "webhook", "delivery", "pay", "processor"}
 
 // borrowed is third-party code by the rooms that it may be used in, where those are
 // compiled by strangers: what they import, they import.

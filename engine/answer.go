@@ -49,7 +49,7 @@ func (s *Step) land(j *Job, rec once.Record, o Outcome) {
 		atWork := w.Payment != nil && (v.Action == once.Wait || v.Action == once.Recover)
 		if v.Action == once.Execute || atWork && !o.Interim {
 			s.live[key] = &flight{waiters: f.waiters[i+1:], gone: f.gone}
-			s.queue.push(w) // over the bound, if need be: it was accepted before
+			s.queue.Push(w) // over the bound, if need be: it was accepted before
 			return
 		}
 		same := told(v)
@@ -81,7 +81,7 @@ func (s *Step) reload(b *batch) {
 		fresh.add(j)
 	}
 	for _, j := range slices.Backward(s.next.jobs) {
-		s.queue.putBack(j) // a batch stays in its bounds, and fails for itself only
+		s.queue.PutBack(j) // a batch stays in its bounds, and fails for itself only
 	}
 	s.next, s.stale = fresh, s.loading
 }

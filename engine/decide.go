@@ -97,7 +97,7 @@ func (s *Step) isolate(b *batch, err error) {
 		return
 	}
 	for _, j := range slices.Backward(b.jobs) {
-		s.queue.putBack(j)
+		s.queue.PutBack(j)
 	}
 	s.alone += len(b.jobs)
 }

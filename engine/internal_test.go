@@ -6,64 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"github.com/oncepay/oncepay/once"
 )
-
-// Each tenant's jobs come in their order, whoever else there is; and between
-// two jobs of one tenant every other that waits has a turn.
-func TestTheQueueIsFair(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		q := newFairQueue()
-		waiting := map[string][]*Job{} // the model: a list for each tenant
-		passed := map[string]int{}     // turns of others since the tenant's last, while it waited
-		t.Repeat(map[string]func(*rapid.T){
-			"push": func(t *rapid.T) {
-				tenant := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "tenant")
-				j := &Job{Tenant: tenant}
-				q.push(j)
-				waiting[tenant] = append(waiting[tenant], j)
-			},
-			"put back": func(t *rapid.T) {
-				tenant := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "tenant")
-				j := &Job{Tenant: tenant}
-				q.putBack(j)
-				waiting[tenant] = append([]*Job{j}, waiting[tenant]...)
-			},
-			"pop": func(t *rapid.T) {
-				if q.size == 0 {
-					t.Skip("it is empty")
-				}
-				j := q.pop()
-				if waiting[j.Tenant][0] != j {
-					t.Fatalf("%s's jobs are out of order", j.Tenant)
-				}
-				waiting[j.Tenant] = waiting[j.Tenant][1:]
-				for tenant, jobs := range waiting {
-					if passed[tenant]++; tenant == j.Tenant || len(jobs) == 0 {
-						passed[tenant] = 0
-					}
-					if passed[tenant] > 3 {
-						t.Fatalf("%s waits while others had %d turns", tenant, passed[tenant])
-					}
-				}
-			},
-			"": func(t *rapid.T) {
-				size := 0
-				for tenant, jobs := range waiting {
-					size += len(jobs)
-					if q.of(tenant) != len(jobs) {
-						t.Fatalf("%s has %d, want %d", tenant, q.of(tenant), len(jobs))
-					}
-				}
-				if q.size != size || len(q.ring) != len(q.lanes) {
-					t.Fatalf("size %d, want %d; %d in the ring, %d lanes", q.size, size, len(q.ring), len(q.lanes))
-				}
-			},
-		})
-	})
-}
 
 // What was answered last is there, and the whole of it has a bound.
 func TestRecentAnswersHaveABound(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/oncepay/oncepay/internal/fair"
 	"github.com/oncepay/oncepay/internal/id"
 	"github.com/oncepay/oncepay/ledger"
 	"github.com/oncepay/oncepay/once"
@@ -27,7 +28,7 @@ type Step struct {
 	clock time.Time
 	ids   *id.Source
 
-	queue fairQueue
+	queue fair.Queue[*Job]
 	live  map[once.Key]*flight // keys of jobs that are queued, loaded or committing
 
 	next    *batch   // is being loaded
@@ -78,7 +79,7 @@ func NewStep(cfg Config) *Step {
 	cfg = cfg.withDefaults()
 	return &Step{
 		cfg: cfg, clock: cfg.Since, ids: id.NewSource(cfg.Seed),
-		queue: newFairQueue(), live: map[once.Key]*flight{}, next: newBatch(),
+		queue: fair.New(func(j *Job) string { return j.Tenant }), live: map[once.Key]*flight{}, next: newBatch(),
 	}
 }
 
@@ -93,11 +94,11 @@ func (s *Step) Effects() []Effect {
 
 // Idle says whether nothing is queued, loading or committing.
 func (s *Step) Idle() bool {
-	return s.queue.size == 0 && len(s.next.jobs) == 0 && s.busy == nil && !s.loading
+	return s.queue.Len() == 0 && len(s.next.jobs) == 0 && s.busy == nil && !s.loading
 }
 
 // Queued returns how many jobs wait to be loaded.
-func (s *Step) Queued() int { return s.queue.size }
+func (s *Step) Queued() int { return s.queue.Len() }
 
 // InProgress says whether a request with the key is at work.
 func (s *Step) InProgress(k once.Key) bool { return s.live[k] != nil }
@@ -111,14 +112,14 @@ func (s *Step) Submit(j *Job, now time.Time) {
 			return
 		}
 	}
-	if s.queue.size >= s.cfg.MaxQueue || s.queue.of(j.Tenant) >= s.cfg.MaxTenantQueue {
+	if s.queue.Len() >= s.cfg.MaxQueue || s.queue.Of(j.Tenant) >= s.cfg.MaxTenantQueue {
 		s.fail(j, ErrOverloaded)
 		return
 	}
 	if j.keyed() {
 		s.live[j.Request.Key] = &flight{}
 	}
-	s.queue.push(j)
+	s.queue.Push(j)
 }
 
 func (s *Step) wait(f *flight, j *Job) {
@@ -256,7 +257,7 @@ func (s *Step) fillNext() {
 	if s.alone > 0 {
 		most = 1
 	}
-	for s.queue.size > 0 && len(s.next.jobs) < most {
-		s.next.add(s.queue.pop())
+	for s.queue.Len() > 0 && len(s.next.jobs) < most {
+		s.next.add(s.queue.Pop())
 	}
 }

@@ -20,8 +20,8 @@ type desk struct {
 	looked time.Time // when what waits for a slot was looked at again
 
 	mu      sync.Mutex
-	due     fairQueue            // operations that are to be looked at
-	asks    fairQueue            // operations that were, and that the gateway is to be asked about: they wait for a slot
+	due     dueQueue             // operations that are to be looked at
+	asks    dueQueue             // operations that were, and that the gateway is to be asked about: they wait for a slot
 	held    map[string]struct{}  // operations that wait in one of them, are being looked at, or are asked about
 	asking  map[string]*inquiry  // operations that the gateway is being asked about
 	resting map[string]time.Time // operations that are left alone until then
@@ -43,7 +43,7 @@ const (
 
 func newDesk(name string, c Connector, checks int) *desk {
 	return &desk{
-		name: name, conn: c, slots: make(chan struct{}, checks), due: newFairQueue(), asks: newFairQueue(),
+		name: name, conn: c, slots: make(chan struct{}, checks), due: newDueQueue(), asks: newDueQueue(),
 		held: map[string]struct{}{}, asking: map[string]*inquiry{}, resting: map[string]time.Time{},
 	}
 }
@@ -58,17 +58,17 @@ func (d *desk) put(due ...pay.Due) {
 			continue
 		}
 		d.held[x.Operation] = struct{}{}
-		d.due.push(x)
+		d.due.Push(x)
 	}
 	d.due.rouse()
 }
 
 // wait has operations that are held wait in a queue of the desk.
-func (d *desk) wait(q *fairQueue, held ...pay.Due) {
+func (d *desk) wait(q *dueQueue, held ...pay.Due) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, x := range held {
-		q.push(x)
+		q.Push(x)
 	}
 	q.rouse()
 }
@@ -96,20 +96,20 @@ func (d *desk) rest(operation string, until time.Time) {
 func (d *desk) lookAgain() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for d.asks.size > 0 {
-		d.due.push(d.asks.pop())
+	for d.asks.Len() > 0 {
+		d.due.Push(d.asks.Pop())
 	}
 	d.due.rouse()
 }
 
 // take takes up to n operations out of a queue of the desk, one of each tenant in
 // turn.
-func (d *desk) take(q *fairQueue, n int) []pay.Due {
+func (d *desk) take(q *dueQueue, n int) []pay.Due {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var taken []pay.Due
-	for q.size > 0 && len(taken) < n {
-		taken = append(taken, q.pop())
+	for q.Len() > 0 && len(taken) < n {
+		taken = append(taken, q.Pop())
 	}
 	q.rouse()
 	return taken
@@ -119,7 +119,7 @@ func (d *desk) take(q *fairQueue, n int) []pay.Due {
 func (d *desk) seize() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.asks.size == 0 && d.trySlot()
+	return d.asks.Len() == 0 && d.trySlot()
 }
 
 func (d *desk) trySlot() bool {
@@ -151,7 +151,7 @@ func (d *desk) reserve(ctx context.Context, n int) (taken int) {
 func (d *desk) inLine() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.asks.size
+	return d.asks.Len()
 }
 
 // free gives n slots back.

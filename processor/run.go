@@ -122,7 +122,7 @@ func (p *Processor) unread(ctx context.Context, err error) {
 
 // attend has something done about what waits in a queue of a desk, until ctx ends.
 // What do returns waits again.
-func (p *Processor) attend(ctx context.Context, d *desk, q *fairQueue, do func(context.Context, *desk) (again []pay.Due)) {
+func (p *Processor) attend(ctx context.Context, d *desk, q *dueQueue, do func(context.Context, *desk) (again []pay.Due)) {
 	for {
 		select {
 		case <-ctx.Done():

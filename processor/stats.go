@@ -88,5 +88,5 @@ func (d *desk) stats() GatewayStats {
 func (d *desk) waiting() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.due.size + d.asks.size
+	return d.due.Len() + d.asks.Len()
 }
